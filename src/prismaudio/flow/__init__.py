@@ -1,0 +1,1 @@
+"""Mathematics of the flow between noise and sound: pure functions of tensors."""

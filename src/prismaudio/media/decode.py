@@ -1,0 +1,122 @@
+"""Getting frames out of files that may be damaged, sideways or without timestamps."""
+
+import logging
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar, overload
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+from av.sidedata.sidedata import SideData
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from prismaudio.errors import NoVideoStream
+from prismaudio.media.preprocess import Image
+
+logger = logging.getLogger(__name__)
+
+UNKNOWN_RATE = Fraction(25)  # for pictures that come without any timing
+
+
+MediaStream = TypeVar("MediaStream", VideoStream, AudioStream)
+
+
+class Orientation(NamedTuple):
+    """Where a stored point belongs on screen: x' = a x + c y, y' = b x + d y (y points down)."""
+
+    a: int
+    b: int
+    c: int
+    d: int
+
+    @property
+    def lying(self) -> bool:
+        """Width and height change places."""
+        return abs(self.b) > abs(self.a)
+
+
+QUARTER_TURNS = [  # clockwise
+    Orientation(1, 0, 0, 1),
+    Orientation(0, 1, -1, 0),
+    Orientation(-1, 0, 0, -1),
+    Orientation(0, -1, 1, 0),
+]
+
+
+def picture_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The first video stream that is not a cover image."""
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            return stream
+    kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+    raise NoVideoStream(path, f"it has no moving picture, only {kinds}", "give a video file")
+
+
+def packets(container: InputContainer, stream: MediaStream) -> "Iterator[Packet[MediaStream]]":
+    """All packets that can be had; the last one is empty and flushes the decoder."""
+    try:
+        yield from container.demux(stream)
+    except av.FFmpegError as problem:
+        logger.warning("%s stops early: %s", container.name, problem.strerror)
+        yield Packet()
+
+
+@overload
+def decoded(stream: VideoStream, packet: "Packet[VideoStream]") -> list[VideoFrame]: ...
+@overload
+def decoded(stream: AudioStream, packet: "Packet[AudioStream]") -> list[AudioFrame]: ...
+def decoded(stream: VideoStream | AudioStream, packet: "Packet[Any]") -> list[Any]:
+    """The frames that a packet completes; none if it is damaged."""
+    try:
+        return [*stream.decode(packet if packet.size else None)]
+    except av.FFmpegError as problem:
+        logger.warning("%s: damaged %s skipped: %s", stream.container.name, stream.type, problem.strerror)
+        return []
+
+
+def pictures(container: InputContainer, stream: VideoStream) -> Iterator[tuple[Fraction, VideoFrame]]:
+    """Every picture that decodes, with its timestamp in seconds."""
+    now = Fraction(0)
+    for packet in packets(container, stream):
+        for frame in decoded(stream, packet):
+            ticks = frame.dts if frame.pts is None else frame.pts
+            now = now + picture_length(stream) if ticks is None else ticks * time_base(stream)
+            yield now, frame
+
+
+def time_base(stream: VideoStream) -> Fraction:
+    return stream.time_base or 1 / UNKNOWN_RATE
+
+
+def picture_length(stream: VideoStream) -> Fraction:
+    """Seconds one picture lasts where the file does not say."""
+    return 1 / (stream.average_rate or stream.guessed_rate or UNKNOWN_RATE)
+
+
+def orientation(frame: VideoFrame, stream: VideoStream) -> Orientation:
+    """From the display matrix, or from the `rotate` tag of older files."""
+    try:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # some other side data is of a kind that PyAV does not know
+        return QUARTER_TURNS[round(-frame.rotation / 90) % 4]
+    if isinstance(matrix, SideData):
+        a, b, _, c, d, *_ = np.frombuffer(bytes(matrix), np.int32).tolist()
+        return Orientation(a, b, c, d)
+    tag = stream.metadata.get("rotate", "")
+    return QUARTER_TURNS[round(int(tag) / 90) % 4 if tag.lstrip("-").isdecimal() else 0]
+
+
+def upright(frame: VideoFrame, turn: Orientation) -> Image:
+    """The picture as it is meant to be seen."""
+    image = frame.to_ndarray(format="rgb24")
+    if turn.lying:
+        image = image.swapaxes(0, 1)
+    across, down = (turn.c, turn.b) if turn.lying else (turn.a, turn.d)
+    return np.ascontiguousarray(image[:: -1 if down < 0 else 1, :: -1 if across < 0 else 1])

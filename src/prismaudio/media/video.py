@@ -1,0 +1,213 @@
+"""Any video in; upright pictures at constant rates out, decoded once and never held whole.
+
+Time counts from the first picture. Slot k of a view shows the last picture that begins
+before (k + 1/2) / fps, as ffmpeg's fps filter has it: moments are rounded, not delayed.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from prismaudio.errors import UnreadableVideo
+from prismaudio.media.decode import (
+    decoded,
+    orientation,
+    packets,
+    picture_length,
+    picture_stream,
+    pictures,
+    time_base,
+    upright,
+)
+from prismaudio.media.files import open_media
+from prismaudio.media.preprocess import Image, View
+from prismaudio.types import Frames
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What the packets of a video say, whatever its header claims."""
+
+    duration: float  # seconds from the first picture's beginning to the last one's end
+    start: Fraction  # the first picture's timestamp in the file, seconds
+    width: int  # upright
+    height: int
+    fps: float  # average
+    rotation: int  # degrees clockwise that turn the stored picture upright
+    codec: str
+    has_audio: bool
+    notes: tuple[str, ...]  # what is wrong with the file but can be lived with
+
+
+class Chunk(NamedTuple):
+    """A stretch of pictures in every view."""
+
+    start: float  # seconds from the first picture
+    frames: dict[str, Frames]
+
+
+def probe(path: Path | str) -> VideoInfo:
+    """Read the timing of every packet, and the first picture."""
+    path = Path(path)
+    with open_media(path, UnreadableVideo) as container:
+        stream = picture_stream(container, path)
+        first, span = _scan(container, stream)
+        if first is None:
+            problem = f"not one picture of its {stream.codec_context.name} video could be decoded"
+            raise UnreadableVideo(path, problem, "re-encode or download it again")
+        turn = orientation(first, stream)
+        duration = float(span.end - span.start)
+        return VideoInfo(
+            duration=duration,
+            start=span.start,
+            width=first.height if turn.lying else first.width,
+            height=first.width if turn.lying else first.height,
+            fps=span.pictures / duration,
+            rotation=round(math.degrees(math.atan2(turn.b, turn.a))) % 360,
+            codec=stream.codec_context.name,
+            has_audio=bool(container.streams.audio),
+            notes=tuple(_notes(stream, span)),
+        )
+
+
+def read_views(
+    path: Path | str, views: Mapping[str, View], *, start: float = 0.0, duration: float | None = None
+) -> dict[str, Frames]:
+    """int(fps * duration), at least 1, pictures for every view; the last one is held if the video ends."""
+    path, info = Path(path), probe(path)
+    counts = _counts(path, info, views, start, duration)
+    images: dict[str, Image] = {}
+    for name, slot, image in _slots(path, info, views, counts, start):
+        if name not in images:
+            images[name] = np.empty((counts[name], *image.shape), np.uint8)
+        images[name][slot] = image
+    return {name: Frames(images[name], view.fps) for name, view in views.items()}
+
+
+def iter_view_chunks(
+    path: Path | str,
+    views: Mapping[str, View],
+    seconds: float,
+    *,
+    start: float = 0.0,
+    duration: float | None = None,
+) -> Iterator[Chunk]:
+    """The pictures of `read_views`, `seconds` at a time, for videos too long to hold."""
+    path, info = Path(path), probe(path)
+    counts = _counts(path, info, views, start, duration)
+    waiting: dict[str, list[Image]] = {name: [] for name in views}
+    done = dict.fromkeys(views, 0)
+    number = 0
+    for arrived, _, image in _slots(path, info, views, counts, start):
+        waiting[arrived].append(image)
+        while done != counts:
+            sizes = {
+                name: min(counts[name], math.ceil((number + 1) * seconds * view.fps - 1e-6)) - done[name]
+                for name, view in views.items()
+            }
+            if any(len(waiting[name]) < sizes[name] for name in views):
+                break
+            frames = {name: Frames(np.stack(waiting[name][: sizes[name]]), views[name].fps) for name in views}
+            yield Chunk(start + number * seconds, frames)
+            waiting = {name: waiting[name][sizes[name] :] for name in views}
+            done = {name: done[name] + sizes[name] for name in views}
+            number += 1
+
+
+def _counts(
+    path: Path, info: VideoInfo, views: Mapping[str, View], start: float, duration: float | None
+) -> dict[str, int]:
+    """How many slots every view has."""
+    if not 0 <= start < info.duration:
+        problem = f"its picture lasts {info.duration:.2f} s, so nothing starts at {start:g} s"
+        raise UnreadableVideo(path, problem, "choose another start")
+    duration = info.duration - start if duration is None else duration
+    # Forgive the last bit of a float: 4.6 * 25 is 114.99999999999999.
+    return {name: max(1, int(view.fps * duration + 1e-6)) for name, view in views.items()}
+
+
+def _slots(
+    path: Path, info: VideoInfo, views: Mapping[str, View], counts: Mapping[str, int], start: float
+) -> Iterator[tuple[str, int, Image]]:
+    """Every slot of every view as (name, slot, image), in the order in which they become known."""
+    zero = info.start + Fraction(start).limit_denominator(1_000_000)
+    views = {name: view.settled(info.width, info.height) for name, view in views.items()}
+    filled = dict.fromkeys(views, 0)
+    with open_media(path, UnreadableVideo) as container:
+        stream = picture_stream(container, path)
+        stream.thread_type = "AUTO"
+        if start:
+            _seek(container, stream, zero)
+        shown: VideoFrame | None = None
+        for moment, following in chain(pictures(container, stream), [(None, None)]):
+            ends = {n: counts[n] if moment is None else _slot(moment - zero, views[n].fps) for n in views}
+            wanted = [name for name in views if filled[name] < min(counts[name], ends[name])]
+            if shown is not None and wanted:
+                picture = upright(shown, orientation(shown, stream))
+                for name in wanted:
+                    image, end = views[name](picture), min(counts[name], ends[name])
+                    yield from ((name, slot, image) for slot in range(filled[name], end))
+                    filled[name] = end
+            if filled == counts:
+                return
+            shown = following
+    raise UnreadableVideo(path, f"nothing could be decoded after {start:g} s", "choose another start")
+
+
+def _slot(since_zero: Fraction, fps: float) -> int:
+    """The first slot in which a picture that begins then is on screen."""
+    return math.floor(since_zero * Fraction(fps).limit_denominator(1_000_000) + Fraction(1, 2))
+
+
+def _seek(container: InputContainer, stream: VideoStream, moment: Fraction) -> None:
+    """Jump to a key frame before `moment` where an index makes that reliable."""
+    if container.format.name.split(",")[0] in {"mov", "matroska", "avi"}:
+        with suppress(av.FFmpegError):
+            container.seek(int(moment / time_base(stream)), stream=stream)
+
+
+class _Span(NamedTuple):
+    start: Fraction
+    end: Fraction
+    pictures: int
+    damaged: int
+
+
+def _scan(container: InputContainer, stream: VideoStream) -> tuple[VideoFrame | None, _Span]:
+    """The first picture and the time that all of them cover."""
+    first: VideoFrame | None = None
+    begins: list[int] = []
+    ends: list[int] = []
+    damaged = 0
+    length = max(1, round(picture_length(stream) / time_base(stream)))  # ticks, where a packet does not say
+    for packet in packets(container, stream):
+        if first is None:
+            first = next(iter(decoded(stream, packet)), None)
+        if packet.size == 0 or packet.is_discard:
+            continue
+        moment = packet.dts if packet.pts is None else packet.pts
+        begins.append(moment if moment is not None else ends[-1] if ends else 0)
+        ends.append(begins[-1] + (packet.duration or length))
+        damaged += packet.is_corrupt
+    start, end = (min(begins), max(ends)) if begins else (0, 0)
+    return first, _Span(start * time_base(stream), end * time_base(stream), len(begins), damaged)
+
+
+def _notes(stream: VideoStream, span: _Span) -> Iterator[str]:
+    promised = (stream.duration or 0) * time_base(stream)
+    found = span.end - span.start
+    if promised and abs(promised - found) > max(Fraction(1, 4), found / 100):
+        yield f"the header promises {float(promised):.2f} s of picture, {float(found):.2f} s are there"
+    if span.damaged:
+        yield f"{span.damaged} of {span.pictures} pictures are damaged"

@@ -1,0 +1,1 @@
+"""The networks that make sound: transformer, conditioners and codecs, built from plain numbers."""

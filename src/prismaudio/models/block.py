@@ -1,0 +1,118 @@
+"""One transformer block of the audio DiT, and its parts.
+
+Shapes: B batch, N sequence, S condition tokens, D width, H heads, P head width.
+"""
+
+from typing import NamedTuple
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from prismaudio.models.embeddings import rotate
+
+# The eps torch takes for float32; written out because older releases let it grow with bfloat16 inputs.
+RMS_EPS = torch.finfo(torch.float32).eps
+
+
+class KeysValues(NamedTuple):
+    """What one block's cross-attention reads of the conditions; the same at every sampler step."""
+
+    keys: Tensor  # (B, H, S, P)
+    values: Tensor  # (B, H, S, P)
+
+
+class DiTBlock(nn.Module):
+    """Self-attention, cross-attention to the conditions, feed-forward: three plain pre-norm residuals.
+
+    The flow time enters as a token of the sequence, so nothing here is modulated (spec model.md section 3).
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.self_norm = nn.LayerNorm(width, bias=False)
+        self.self_attention = SelfAttention(width, heads)
+        self.cross_norm = nn.LayerNorm(width, bias=False)
+        self.cross_attention = CrossAttention(width, heads)
+        self.feed_norm = nn.LayerNorm(width, bias=False)
+        self.feed_forward = SwiGLU(width, 4 * width)
+
+    def forward(self, x: Tensor, rotation: Tensor, read: KeysValues | None, mask: Tensor | None) -> Tensor:
+        """x: (B, N, D), rotation: (2, N, R), mask: (B, 1, 1, S) -> (B, N, D). No `read`: no conditions."""
+        x = x + self.self_attention(self.self_norm(x), rotation)
+        if read is not None:
+            x = x + self.cross_attention(self.cross_norm(x), read, mask)
+        return x + self.feed_forward(self.feed_norm(x))
+
+
+class SelfAttention(nn.Module):
+    """Every frame looks at every frame; queries and keys are normalised, then turned by their position."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.to_qkv = nn.Linear(width, 3 * width, bias=False)
+        self.q_norm = nn.RMSNorm(width // heads, eps=RMS_EPS)
+        self.k_norm = nn.RMSNorm(width // heads, eps=RMS_EPS)
+        self.to_out = silent_linear(width, width)
+
+    def forward(self, x: Tensor, rotation: Tensor) -> Tensor:
+        """x: (B, N, D), rotation: (2, N, R) -> (B, N, D)"""
+        q, k, v = rearrange(self.to_qkv(x), "b n (three h p) -> three b h n p", three=3, h=self.heads)
+        q = rotate(self.q_norm(q), rotation)
+        k = rotate(self.k_norm(k), rotation)
+        return self.to_out(merge_heads(F.scaled_dot_product_attention(q.to(v.dtype), k.to(v.dtype), v)))
+
+
+class CrossAttention(nn.Module):
+    """Every frame looks at the condition tokens, which have no position of their own."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.to_q = nn.Linear(width, width, bias=False)
+        self.to_kv = nn.Linear(width, 2 * width, bias=False)
+        self.q_norm = nn.RMSNorm(width // heads, eps=RMS_EPS)
+        self.k_norm = nn.RMSNorm(width // heads, eps=RMS_EPS)
+        self.to_out = silent_linear(width, width)
+
+    def prepare(self, tokens: Tensor) -> KeysValues:
+        """tokens: (B, S, D). Depends on neither the noise nor the time: computed once per clip."""
+        keys, values = rearrange(self.to_kv(tokens), "b s (two h p) -> two b h s p", two=2, h=self.heads)
+        return KeysValues(self.k_norm(keys).to(values.dtype), values)
+
+    def forward(self, x: Tensor, read: KeysValues, mask: Tensor | None) -> Tensor:
+        """x: (B, N, D), mask: (B, 1, 1, S) bool, True where a token may be read -> (B, N, D)"""
+        q = self.q_norm(rearrange(self.to_q(x), "b n (h p) -> b h n p", h=self.heads))
+        attended = F.scaled_dot_product_attention(
+            q.to(read.values.dtype), read.keys, read.values, attn_mask=mask
+        )
+        return self.to_out(merge_heads(attended))
+
+
+class SwiGLU(nn.Module):
+    """Feed-forward whose second half gates the first (arXiv 2002.05202)."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.expand = nn.Linear(width, 2 * inner)
+        self.contract = silent_linear(inner, width, bias=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, N, D) -> (B, N, D)"""
+        value, gate = self.expand(x).chunk(2, dim=-1)
+        return self.contract(value * F.silu(gate))
+
+
+def silent_linear(in_width: int, out_width: int, bias: bool = False) -> nn.Linear:
+    """The last layer of a residual branch, zero at first: a new network starts as the identity."""
+    layer = nn.Linear(in_width, out_width, bias=bias)
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
+
+
+def merge_heads(x: Tensor) -> Tensor:
+    """(B, H, N, P) -> (B, N, D)"""
+    return rearrange(x, "b h n p -> b n (h p)")

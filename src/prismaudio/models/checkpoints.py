@@ -1,0 +1,203 @@
+"""Weights in and out of files: the published checkpoints, strictly, and this project's own safetensors.
+
+Modules may be built on the meta device: loading gives them the tensors of the file, so nothing is initialised
+in vain and the file is mapped rather than copied. Every problem with a file is a `CheckpointError`.
+"""
+
+import json
+import os
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from prismaudio.errors import CannotWrite, PrismAudioError
+from prismaudio.models.dit import ConditionedDiT
+from prismaudio.models.oobleck import OobleckVAE
+from prismaudio.models.published import (
+    VAE_PREFIX,
+    expected_shapes,
+    expected_vae_shapes,
+    facts,
+    published_name,
+    published_vae_name,
+)
+from prismaudio.models.weight_norm import folded
+
+VAE_FILE_PREFIX = "autoencoder."
+CONFIG = "prismaudio"  # the metadata entry of our own files
+NAMES_SHOWN = 3
+
+
+class CheckpointError(PrismAudioError):
+    """A weights file that is missing, damaged, or not made for this model."""
+
+
+class PrismAudioModel(NamedTuple):
+    model: ConditionedDiT
+    vae: OobleckVAE
+
+
+def build_prismaudio() -> PrismAudioModel:
+    """The published size - 518 million parameters and a codec of 156 million - on the meta device."""
+    with torch.device("meta"):
+        model = ConditionedDiT(
+            latent_channels=64, width=1024, depth=24, heads=16, video_dim=1024, text_dim=1024, sync_dim=768
+        )
+        vae = OobleckVAE(
+            audio_channels=2,
+            channels=128,
+            multipliers=(1, 2, 4, 8, 16),
+            strides=(2, 4, 4, 8, 8),
+            latent_channels=64,
+            sample_rate=44_100,
+        )
+    return PrismAudioModel(model, vae)
+
+
+def load_prismaudio(path: Path, vae_path: Path | None = None) -> PrismAudioModel:
+    """The published model from `prismaudio.ckpt`; the codec of `vae.ckpt` can replace the one inside."""
+    built = build_prismaudio()
+    load_published(path, built.model, built.vae)
+    if vae_path is not None:
+        load_published_vae(vae_path, built.vae)
+    return PrismAudioModel(built.model.eval(), built.vae.eval())
+
+
+def load_published(path: Path, model: ConditionedDiT, vae: OobleckVAE) -> None:
+    """Fill both from one file in the published layout, flat or under "state_dict" (spec model.md 8)."""
+    state = read_tensors(path)
+    vae_shapes = {f"{VAE_PREFIX}{name}": shape for name, shape in expected_vae_shapes(vae).items()}
+    check_fit(state, expected_shapes(model) | vae_shapes, path)
+    check_facts(state, facts(model), path)
+    fill(model, {name: state[published_name(name)] for name in model.state_dict()})
+    fill_vae(vae, {name.removeprefix(VAE_PREFIX): tensor for name, tensor in state.items()})
+
+
+def load_published_vae(path: Path, vae: OobleckVAE) -> None:
+    """Fill the codec from a file like `vae.ckpt`: names that start with "autoencoder.", and no others."""
+    state = {
+        name.replace(VAE_FILE_PREFIX, ""): tensor
+        for name, tensor in read_tensors(path).items()
+        if name.startswith(VAE_FILE_PREFIX)
+    }
+    check_fit(state, expected_vae_shapes(vae), path)
+    fill_vae(vae, state)
+
+
+def save_weights(path: Path, module: nn.Module, config: Mapping[str, Any]) -> None:
+    """Write all tensors of `module` and the JSON-like `config` that rebuilds it.
+
+    The file appears whole or not at all: it is written beside, then renamed.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        save_file(tensors, beside, metadata={CONFIG: json.dumps(dict(config))})
+        beside.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise CannotWrite(path, str(error), "check that the folder exists and has space") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The config `save_weights` wrote into `path`."""
+    check_exists(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is damaged or no safetensors file ({error}); get it again") from error
+    if CONFIG not in metadata:
+        raise CheckpointError(f"{path} holds no {CONFIG} config; give a file that prismaudio has written")
+    return json.loads(metadata[CONFIG])
+
+
+def load_weights(path: Path, module: nn.Module) -> None:
+    """Fill `module` from a file of `save_weights`, strictly, in the number format `module` was built with."""
+    state = read_tensors(path)
+    check_fit(state, {name: tensor.shape for name, tensor in module.state_dict().items()}, path)
+    fill(module, state)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """All tensors of a safetensors or torch file, on the CPU, mapped from the disk where possible."""
+    check_exists(path)
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except (SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"{path} is damaged or no torch checkpoint ({error}); download it again"
+        ) from error
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise CheckpointError(f"{path} does not hold named tensors; give a published checkpoint")
+    return content
+
+
+def check_exists(path: Path) -> None:
+    if not path.is_file():
+        raise CheckpointError(f"no weights at {path}; check the path or download the file")
+
+
+def check_fit(state: Mapping[str, Tensor], expected: Mapping[str, torch.Size], path: Path) -> None:
+    """Raise unless `state` holds exactly the expected names and shapes."""
+    problems = []
+    if missing := sorted(expected.keys() - state.keys()):
+        problems.append(f"{len(missing)} tensors are missing ({_some(missing)})")
+    if unexpected := sorted(state.keys() - expected.keys()):
+        problems.append(f"{len(unexpected)} tensors are unknown ({_some(unexpected)})")
+    reshaped = [
+        f"{name} is {tuple(state[name].shape)} instead of {tuple(shape)}"
+        for name, shape in expected.items()
+        if name in state and state[name].shape != shape
+    ]
+    if reshaped:
+        problems.append(f"{len(reshaped)} tensors have another shape ({_some(reshaped)})")
+    if problems:
+        raise CheckpointError(
+            f"{path} does not fit this model: {'; '.join(problems)}. Is it the file for this model size?"
+        )
+
+
+def check_facts(state: Mapping[str, Tensor], known: Mapping[str, Tensor], path: Path) -> None:
+    """Raise if the file stores another value where this code computes one; half precision is forgiven."""
+    changed = [
+        name for name, value in known.items() if not torch.allclose(state[name].float(), value, rtol=1e-2)
+    ]
+    if changed:
+        raise CheckpointError(
+            f"{path} changes constants of the published model ({_some(changed)}); give an unchanged file"
+        )
+
+
+def fill(module: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Give `module` these tensors, in its own number formats; names and shapes were checked before."""
+    own = module.state_dict()
+    module.load_state_dict({name: state[name].to(own[name].dtype) for name in own}, assign=True)
+
+
+def fill_vae(vae: OobleckVAE, state: Mapping[str, Tensor]) -> None:
+    """Fill from published names: plain convolutions get folded weights, weight-normed ones both halves."""
+    ours = {}
+    for name in vae.state_dict():
+        theirs = published_vae_name(name)
+        if theirs.endswith(".weight"):
+            ours[name] = folded(state[f"{theirs}_v"].float(), state[f"{theirs}_g"].float())
+        else:
+            ours[name] = state[theirs]
+    fill(vae, ours)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:NAMES_SHOWN]) + (", ..." if len(names) > NAMES_SHOWN else "")

@@ -1,0 +1,25 @@
+"""The promise every audio codec keeps, so that the transformer, the trainer and the RL need not know which one they have.
+
+Shapes: B batch, N samples, C latent channels, T latent frames.
+"""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Codec(Protocol):
+    """Stereo sound <-> a short sequence of latent frames of about unit variance."""
+
+    sample_rate: int
+    latent_channels: int
+    hop: int  # samples per latent frame
+
+    def encode(self, audio: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """audio: (B, 2, N) in [-1, 1] -> (B, C, ceil(N / hop)); the mean without a generator, a sample with one."""
+        ...
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """latents: (B, C, T) -> (B, 2, T * hop)"""
+        ...
