@@ -26,7 +26,8 @@ Samples = NDArray[np.float32]  # (channels, n)
 Subtype = Literal["PCM_16", "PCM_24", "FLOAT"]
 
 SUBTYPES: dict[str, list[Subtype]] = {".wav": ["PCM_16", "PCM_24", "FLOAT"], ".flac": ["PCM_16", "PCM_24"]}
-GAP = 0.05  # seconds between packets that are taken for silence and not for jitter
+GAP = 0.05  # seconds between packets that mean silence; less is jitter
+TICK = 0.002  # seconds; .mkv and .webm keep time in whole milliseconds
 
 
 def read_audio(path: Path | str, sample_rate: int = 44100, channels: int = 2) -> Audio:
@@ -119,14 +120,18 @@ def _read_any(path: Path) -> tuple[Samples, int]:
         for moment, piece in _decode(container, stream):
             zero = moment if zero is None else zero
             ahead = round((moment - zero) * rate) - length
-            if not pieces or abs(ahead) > GAP * rate:
+            if abs(ahead) > (GAP if pieces else TICK) * rate:
                 piece = np.pad(piece[:, max(0, -ahead) :], ((0, 0), (max(0, ahead), 0)))
             pieces.append(piece)
             length += piece.shape[1]
+        end = _noted_end(container, stream)
     if length == 0:
         problem = f"nothing of its {stream.codec_context.name} sound could be decoded"
         raise UnreadableAudio(path, problem, "re-encode or download it again")
-    return np.concatenate(pieces, axis=1), rate
+    samples = np.concatenate(pieces, axis=1)
+    if end is not None and zero is not None:
+        samples = samples[:, : max(1, round((end - zero) * rate))]
+    return samples, rate
 
 
 def _picture_start(container: InputContainer) -> Fraction | None:
@@ -135,6 +140,13 @@ def _picture_start(container: InputContainer) -> Fraction | None:
         if not stream.disposition & Disposition.attached_pic and stream.time_base is not None:
             return (stream.start_time or 0) * stream.time_base
     return None
+
+
+def _noted_end(container: InputContainer, stream: AudioStream) -> Fraction | None:
+    """Where the sound ends according to .mp4 and .mov, whose last block is usually padded."""
+    if "mp4" not in container.format.name or stream.duration is None or stream.time_base is None:
+        return None
+    return ((stream.start_time or 0) + stream.duration) * stream.time_base
 
 
 def _decode(container: InputContainer, stream: AudioStream) -> Iterator[tuple[Fraction, Samples]]:

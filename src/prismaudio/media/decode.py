@@ -13,7 +13,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from av.sidedata.sidedata import SideData
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 UNKNOWN_RATE = Fraction(25)  # for pictures that come without any timing
 
 
-MediaStream = TypeVar("MediaStream", VideoStream, AudioStream)
+MediaStream = TypeVar("MediaStream", bound=Stream)
 
 
 class Orientation(NamedTuple):
@@ -59,10 +59,10 @@ def picture_stream(container: InputContainer, path: Path) -> VideoStream:
     raise NoVideoStream(path, f"it has no moving picture, only {kinds}", "give a video file")
 
 
-def packets(container: InputContainer, stream: MediaStream) -> "Iterator[Packet[MediaStream]]":
+def packets(container: InputContainer, *streams: MediaStream) -> "Iterator[Packet[MediaStream]]":
     """All packets that can be had; the last one is empty and flushes the decoder."""
     try:
-        yield from container.demux(stream)
+        yield from container.demux(*streams)
     except av.FFmpegError as problem:
         logger.warning("%s stops early: %s", container.name, problem.strerror)
         yield Packet()
@@ -86,9 +86,17 @@ def pictures(container: InputContainer, stream: VideoStream) -> Iterator[tuple[F
     now = Fraction(0)
     for packet in packets(container, stream):
         for frame in decoded(stream, packet):
-            ticks = frame.dts if frame.pts is None else frame.pts
-            now = now + picture_length(stream) if ticks is None else ticks * time_base(stream)
+            moment = timestamp(frame, stream)
+            now = now + picture_length(stream) if moment is None else moment * time_base(stream)
             yield now, frame
+
+
+def timestamp(timed: "VideoFrame | Packet[VideoStream]", stream: VideoStream) -> int | None:
+    """When a picture is shown; AVI does not store that, and what ffmpeg guesses can be out of order."""
+    shown, decoded_at = timed.pts, timed.dts
+    if shown is None or (decoded_at is not None and stream.container.format.name == "avi"):
+        return decoded_at
+    return shown
 
 
 def time_base(stream: VideoStream) -> Fraction:

@@ -51,7 +51,7 @@ def integrated_loudness(audio: Audio) -> float:
 
 def true_peak(audio: Audio) -> float:
     """Largest absolute value between the samples too, in dBTP; -inf for silence."""
-    envelope = _envelope(audio.samples.detach())
+    envelope = _envelope(audio.samples.detach().float().cpu())
     return _decibels(envelope.max().item()) if envelope.numel() else -math.inf
 
 
@@ -65,6 +65,7 @@ def normalise(
     not. Peaks that still stand out are limited by at most 6 dB; a sound that would need
     more, or a boost above 30 dB, stays quieter than the target, and `loudness` says so.
     """
+    audio = Audio(audio.samples.detach().float().cpu(), audio.sample_rate)
     loudness, peak = integrated_loudness(audio), true_peak(audio)
     if loudness == -math.inf or peak == -math.inf:
         return Normalised(audio, loudness, peak, gain=0.0)
@@ -92,7 +93,7 @@ def _limit(samples: Tensor, ceiling: float, sample_rate: int) -> Tensor:
 
 def _envelope(samples: Tensor) -> Tensor:
     """Largest absolute value over channels, at each sample and on the way to the next. (c, n) -> (n,)"""
-    padded = F.pad(samples.float(), (REACH - 1, REACH))
+    padded = F.pad(samples, (REACH - 1, REACH))
     kernels = _interpolators().to(padded)
     peaks = [samples.new_zeros(0)]
     for begin in range(0, samples.shape[-1], CHUNK):

@@ -28,6 +28,7 @@ from prismaudio.media.decode import (
     picture_stream,
     pictures,
     time_base,
+    timestamp,
     upright,
 )
 from prismaudio.media.files import open_media
@@ -75,7 +76,7 @@ def probe(path: Path | str) -> VideoInfo:
             height=first.width if turn.lying else first.height,
             fps=span.pictures / duration,
             rotation=round(math.degrees(math.atan2(turn.b, turn.a))) % 360,
-            codec=stream.codec_context.name,
+            codec=stream.codec_context.codec.canonical_name,
             has_audio=bool(container.streams.audio),
             notes=tuple(_notes(stream, span)),
         )
@@ -178,6 +179,8 @@ def _seek(container: InputContainer, stream: VideoStream, moment: Fraction) -> N
 
 
 class _Span(NamedTuple):
+    """When the pictures of a stream are on screen."""
+
     start: Fraction
     end: Fraction
     pictures: int
@@ -185,7 +188,7 @@ class _Span(NamedTuple):
 
 
 def _scan(container: InputContainer, stream: VideoStream) -> tuple[VideoFrame | None, _Span]:
-    """The first picture and the time that all of them cover."""
+    """The first picture that decodes, and the time from it to the end of the last packet."""
     first: VideoFrame | None = None
     begins: list[int] = []
     ends: list[int] = []
@@ -194,14 +197,18 @@ def _scan(container: InputContainer, stream: VideoStream) -> tuple[VideoFrame | 
     for packet in packets(container, stream):
         if first is None:
             first = next(iter(decoded(stream, packet)), None)
-        if packet.size == 0 or packet.is_discard:
-            continue
-        moment = packet.dts if packet.pts is None else packet.pts
-        begins.append(moment if moment is not None else ends[-1] if ends else 0)
-        ends.append(begins[-1] + (packet.duration or length))
-        damaged += packet.is_corrupt
-    start, end = (min(begins), max(ends)) if begins else (0, 0)
-    return first, _Span(start * time_base(stream), end * time_base(stream), len(begins), damaged)
+        if packet.size and not packet.is_discard:
+            moment = timestamp(packet, stream)
+            begins.append(moment if moment is not None else ends[-1] if ends else 0)
+            ends.append(begins[-1] + (packet.duration or length))
+            damaged += packet.is_corrupt
+    if first is None or not begins:
+        return None, _Span(Fraction(0), Fraction(0), 0, 0)
+    shown = timestamp(first, stream)
+    start = min(begins) if shown is None else shown
+    delay = start - min(begins) if stream.container.format.name == "avi" else 0
+    tick = time_base(stream)
+    return first, _Span(start * tick, (max(ends) + delay) * tick, len(begins), damaged)
 
 
 def _notes(stream: VideoStream, span: _Span) -> Iterator[str]:

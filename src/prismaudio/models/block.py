@@ -12,8 +12,7 @@ from torch.nn import functional as F
 
 from prismaudio.models.embeddings import rotate
 
-# The eps torch takes for float32; written out because older releases let it grow with bfloat16 inputs.
-RMS_EPS = torch.finfo(torch.float32).eps
+RMS_EPS = torch.finfo(torch.float32).eps  # torch's default in single precision, for every precision
 
 
 class KeysValues(NamedTuple):
@@ -53,8 +52,8 @@ class SelfAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.to_qkv = nn.Linear(width, 3 * width, bias=False)
-        self.q_norm = nn.RMSNorm(width // heads, eps=RMS_EPS)
-        self.k_norm = nn.RMSNorm(width // heads, eps=RMS_EPS)
+        self.q_norm = HeadNorm(width // heads)
+        self.k_norm = HeadNorm(width // heads)
         self.to_out = silent_linear(width, width)
 
     def forward(self, x: Tensor, rotation: Tensor) -> Tensor:
@@ -62,7 +61,7 @@ class SelfAttention(nn.Module):
         q, k, v = rearrange(self.to_qkv(x), "b n (three h p) -> three b h n p", three=3, h=self.heads)
         q = rotate(self.q_norm(q), rotation)
         k = rotate(self.k_norm(k), rotation)
-        return self.to_out(merge_heads(F.scaled_dot_product_attention(q.to(v.dtype), k.to(v.dtype), v)))
+        return self.to_out(merge_heads(F.scaled_dot_product_attention(q, k, v)))
 
 
 class CrossAttention(nn.Module):
@@ -73,14 +72,14 @@ class CrossAttention(nn.Module):
         self.heads = heads
         self.to_q = nn.Linear(width, width, bias=False)
         self.to_kv = nn.Linear(width, 2 * width, bias=False)
-        self.q_norm = nn.RMSNorm(width // heads, eps=RMS_EPS)
-        self.k_norm = nn.RMSNorm(width // heads, eps=RMS_EPS)
+        self.q_norm = HeadNorm(width // heads)
+        self.k_norm = HeadNorm(width // heads)
         self.to_out = silent_linear(width, width)
 
     def prepare(self, tokens: Tensor) -> KeysValues:
         """tokens: (B, S, D). Depends on neither the noise nor the time: computed once per clip."""
         keys, values = rearrange(self.to_kv(tokens), "b s (two h p) -> two b h s p", two=2, h=self.heads)
-        return KeysValues(self.k_norm(keys).to(values.dtype), values)
+        return KeysValues(self.k_norm(keys), values)
 
     def forward(self, x: Tensor, read: KeysValues, mask: Tensor | None) -> Tensor:
         """x: (B, N, D), mask: (B, 1, 1, S) bool, True where a token may be read -> (B, N, D)"""
@@ -89,6 +88,17 @@ class CrossAttention(nn.Module):
             q.to(read.values.dtype), read.keys, read.values, attn_mask=mask
         )
         return self.to_out(merge_heads(attended))
+
+
+class HeadNorm(nn.RMSNorm):
+    """Queries or keys at length 1 per number, one weight for all heads (arXiv 1910.07467)."""
+
+    def __init__(self, head_width: int) -> None:
+        super().__init__(head_width, eps=RMS_EPS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., P) -> (..., P). The weight follows the number format of x, or torch leaves its fast way."""
+        return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
 
 class SwiGLU(nn.Module):

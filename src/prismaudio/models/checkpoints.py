@@ -33,6 +33,8 @@ from prismaudio.models.weight_norm import folded
 VAE_FILE_PREFIX = "autoencoder."
 CONFIG = "prismaudio"  # the metadata entry of our own files
 NAMES_SHOWN = 3
+# what the readers raise when bytes are not what they should be
+DAMAGE = (SafetensorError, pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError)
 
 
 class CheckpointError(PrismAudioError):
@@ -134,7 +136,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-    except (SafetensorError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+    except DAMAGE as error:
         raise CheckpointError(
             f"{path} is damaged or no torch checkpoint ({error}); download it again"
         ) from error

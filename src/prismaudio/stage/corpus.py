@@ -37,6 +37,7 @@ class SoundClass:
     verb: str  # "barking"
     mode: Mode
     ambient: bool  # may lie under a scene as a bed
+    sprites_from: tuple[str, ...] = ()  # classes whose pictures may stand for it, where it has none of its own
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,10 @@ class Corpus:
         return [r for r in self.recordings if r.class_name == class_name and r.split == split]
 
     def sprites_of(self, class_name: str, split: Split) -> list[Sprite]:
-        return [s for s in self.sprites if s.class_name == class_name and s.split == split]
+        """Its own pictures; for a class that has none in any split, those of the classes that stand in for it."""
+        own = any(s.class_name == class_name for s in self.sprites)
+        names = (class_name,) if own else self.classes[class_name].sprites_from
+        return [s for s in self.sprites if s.class_name in names and s.split == split]
 
 
 def default_folder() -> Path:
@@ -117,7 +121,8 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 def _sound_class(row: dict[str, str]) -> SoundClass:
     ambient = row["ambient"].lower() in {"yes", "true", "1"}
-    return SoundClass(row["class"], row["words"], row["noun"], row["verb"], _mode(row["mode"]), ambient)
+    stand_ins = tuple(row["sprites_from"].replace(",", " ").replace(";", " ").replace("|", " ").split())
+    return SoundClass(row["class"], row["words"], row["noun"], row["verb"], _mode(row["mode"]), ambient, stand_ins)
 
 
 def _split(text: str) -> Split:

@@ -1,6 +1,6 @@
 """Train the embedded codec: log-mels of the corpus, cut, mixed and filtered at random, through `MelVAE` and back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,9 @@ from torch.utils.tensorboard import SummaryWriter
 
 from prismaudio.config import Config
 from prismaudio.models.mel_codec import FRAMES_PER_LATENT, MelStereoCodec, MelVAE
-from prismaudio.models.stereo import analyse
-from prismaudio.stage.corpus import SAMPLE_RATE, Corpus, Recording, Split, read_sound
+from prismaudio.stage.corpus import SAMPLE_RATE, Corpus, Split, read_sound
 from prismaudio.training.loop import LoopConfig, train
+from prismaudio.training.scenes import PreparedScene
 
 SPEEDS = (0.85, 1.0, 1.18)
 SILENT_NATS = -16.1
@@ -58,9 +58,9 @@ class MelCrops(Dataset[dict[str, Tensor]]):
         while rng.random() < 0.35:
             mel = torch.logaddexp(2 * mel, 2 * self._layer(rng)) / 2
         if rng.random() < 0.7:  # recordings in the wild have a noise floor; digital silence is the exception
-            floor = rng.uniform(-14, -7) + _tone(mel.shape[0], rng, 1.5)
-            mel = torch.logaddexp(2 * mel, 2 * floor[:, None].expand_as(mel) + 0.5 * torch.from_numpy(
-                rng.standard_normal(mel.shape).astype(np.float32))) / 2
+            floor = rng.uniform(-14, -7) + _tone(mel.shape[0], rng, 1.5)[:, None]
+            grain = torch.from_numpy(rng.standard_normal(mel.shape).astype(np.float32))
+            mel = torch.logaddexp(2 * mel, 2 * floor + 0.5 * grain) / 2
         return {"mel": mel.clamp(min=SILENT_NATS)}
 
     def _layer(self, rng: np.random.Generator) -> Tensor:
@@ -148,17 +148,13 @@ def train_codec(config: CodecTrainingConfig, corpus: Corpus, folder: Path) -> Me
 
 
 @torch.no_grad()
-def measure_latents(codec: MelStereoCodec, sounds: list[NDArray[np.float32]]) -> None:
-    """Set the codec's normalisation to the mean and spread of the latents of `sounds` (each (2, N))."""
-    rows = []
-    for samples in sounds:
-        spectrum = codec.spectrum(torch.from_numpy(samples)[None])
-        image = analyse(spectrum, codec.sample_rate, FRAMES_PER_LATENT)
-        rows.append(torch.cat([codec.vae.encode(codec.mel(spectrum)).mean, image.stacked()], dim=1)[0])
+def normalise_latents(codec: MelStereoCodec, scenes: Sequence[PreparedScene]) -> None:
+    """Set the codec's normalisation to the mean and spread of the latents of `scenes`."""
+    rows = [
+        torch.cat([codec.vae.encode(mel.float()[None]).mean[0], image.float()])
+        for scene in scenes
+        for mel, image in zip(scene.mels, scene.images, strict=True)
+    ]
     latents = torch.cat(rows, dim=1)
     codec.latent_mean.copy_(latents.mean(dim=1))
     codec.latent_std.copy_(latents.std(dim=1).clamp(min=1e-3))
-
-
-def recordings_of(corpus: Corpus, split: Split) -> list[Recording]:
-    return [r for r in corpus.recordings if r.split == split]

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from prismaudio.types import Frames
 
 FEATURES = 1280
+PICTURE_DIM = 128
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 BATCH = 32
@@ -50,6 +51,47 @@ class ImageNetwork:
         """columns: (K, C, F) -> (K, 1000) ImageNet probabilities."""
         classifier: nn.Module = self.network._fc  # type: ignore[assignment]  # the package's name for it
         return classifier(columns.mean(dim=1).bfloat16()).float().softmax(dim=-1)
+
+
+class VisionEncoder:
+    """A `VideoEncoder`: pooled image features, whitened and cut to the directions that vary on the stage."""
+
+    name = "embedded-efficientnet-lite0"
+    fps = 4.0
+    frame_size = ImageNetwork.frame_size
+    dim = PICTURE_DIM
+
+    def __init__(self, network: ImageNetwork, projection: "Projection") -> None:
+        self.network = network
+        self.projection = projection
+
+    def encode(self, frames: Frames) -> Tensor:
+        """-> (K, 128)"""
+        return self.projection(self.network.columns(frames))
+
+
+class Projection(nn.Module):
+    """Principal components of pooled features: (K, C, F) -> (K, 128) of about unit variance."""
+
+    mean: Tensor
+    basis: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(FEATURES))
+        self.register_buffer("basis", torch.zeros(FEATURES, PICTURE_DIM))
+
+    def forward(self, columns: Tensor) -> Tensor:
+        return ((columns.float().mean(dim=1) - self.mean) @ self.basis).clamp(-5, 5)
+
+    @torch.no_grad()
+    def fit(self, columns: Tensor) -> None:
+        """columns: (K, C, F), features of many training pictures."""
+        pooled = columns.float().mean(dim=1)
+        self.mean.copy_(pooled.mean(dim=0))
+        _, strength, directions = torch.linalg.svd(pooled - self.mean, full_matrices=False)
+        spread = strength[:PICTURE_DIM] / len(pooled) ** 0.5
+        self.basis.copy_(directions[:PICTURE_DIM].mT / spread.clamp(min=1e-4))
 
 
 def _load() -> nn.Module:

@@ -1,0 +1,113 @@
+"""The whole embedded model from the corpus, as one job: codec, scenes, planner, transformer, and the files to ship.
+
+Every stage resumes where it stopped; a finished stage is skipped. `prismaudio train all --out runs/embedded` runs it.
+"""
+
+from pathlib import Path
+
+import torch
+from pydantic import PositiveInt
+from torch import nn
+
+from prismaudio.backends.embedded.bundle import assets, load_codec
+from prismaudio.backends.embedded.vision import Projection
+from prismaudio.config import Config
+from prismaudio.models.checkpoints import load_weights, save_weights
+from prismaudio.models.mel_codec import MelStereoCodec
+from prismaudio.stage.corpus import Corpus
+from prismaudio.training.scenes import PoolConfig, load_scene, prepare_pool, scene_files
+from prismaudio.training.train_codec import CodecTrainingConfig, normalise_latents, train_codec
+from prismaudio.training.train_dit import DiTTrainingConfig, load_training_scenes, train_dit
+from prismaudio.training.train_planner import PlannerTrainingConfig, load_planner_scenes, train_planner
+
+PROJECTION_SCENES = 300
+
+
+class RecipeConfig(Config):
+    """How the shipped weights are made."""
+
+    codec: CodecTrainingConfig = CodecTrainingConfig()
+    pool: PoolConfig = PoolConfig()
+    held_out_scenes: PositiveInt = 120
+    planner: PlannerTrainingConfig = PlannerTrainingConfig()
+    dit: DiTTrainingConfig = DiTTrainingConfig()
+
+
+def train_embedded(config: RecipeConfig, corpus: Corpus, folder: Path) -> Path:
+    """Run every stage in `folder`; -> the folder with the weights to ship, `folder/weights`."""
+    weights = folder / "weights"
+    weights.mkdir(parents=True, exist_ok=True)
+    make_pools(config, corpus, folder)
+    codec = make_codec(config, corpus, folder, weights)
+    projection = make_projection(folder, weights)
+    make_planner(config, folder, weights)
+    make_dit(config, corpus, folder, weights, codec, projection)
+    return weights
+
+
+def make_pools(config: RecipeConfig, corpus: Corpus, folder: Path) -> None:
+    """Render and perceive the scenes of training and validation."""
+    prepare_pool(folder / "scenes" / "train", corpus, config.pool, "train")
+    held_out = config.pool.model_copy(update={"count": config.held_out_scenes})
+    prepare_pool(folder / "scenes" / "validation", corpus, held_out, "validation")
+
+
+def make_codec(config: RecipeConfig, corpus: Corpus, folder: Path, weights: Path) -> MelStereoCodec:
+    path = weights / "codec.safetensors"
+    if not path.exists():
+        codec = train_codec(config.codec, corpus, folder / "codec")
+        normalise_latents(codec, [load_scene(file) for file in scene_files(folder / "scenes" / "train")[:400]])
+        ship(path, codec, config.codec.model.model_dump())
+    return load_codec(path)
+
+
+def make_projection(folder: Path, weights: Path) -> Projection:
+    path = weights / "vision.safetensors"
+    projection = Projection()
+    if not path.exists():
+        files = scene_files(folder / "scenes" / "train")[:PROJECTION_SCENES]
+        projection.fit(torch.cat([load_scene(file).pictures for file in files]))
+        ship(path, projection, {})
+    load_weights(path, projection)
+    return projection
+
+
+def make_planner(config: RecipeConfig, folder: Path, weights: Path) -> None:
+    path = weights / "planner.safetensors"
+    if path.exists():
+        return
+    scenes, held_out = (
+        load_planner_scenes(scene_files(folder / "scenes" / split), config.pool.picture_fps)
+        for split in ("train", "validation")
+    )
+    ship(path, train_planner(config.planner, scenes, held_out, folder / "planner"), {})
+
+
+def make_dit(
+    config: RecipeConfig, corpus: Corpus, folder: Path, weights: Path, codec: MelStereoCodec, projection: Projection
+) -> None:
+    path = weights / "dit.safetensors"
+    if path.exists():
+        return
+    scenes, held_out = (
+        load_training_scenes(scene_files(folder / "scenes" / split), codec, projection)
+        for split in ("train", "validation")
+    )
+    model = config.dit.model.model_copy(update={"latent_channels": codec.latent_channels})
+    training = config.dit.model_copy(update={"model": model})
+    dit = train_dit(training, corpus, scenes, held_out, codec, folder / "dit")
+    ship(path, dit, model.model_dump())
+
+
+def ship(path: Path, module: nn.Module, config: dict[str, object]) -> None:
+    """Save in half precision, which halves the package and changes no score that was measured."""
+    save_weights(path, module.half(), config)
+
+
+def install(weights: Path) -> None:
+    """Make `weights` the embedded model of this installation."""
+    for file in weights.glob("*.safetensors"):
+        target = assets() / file.name
+        beside = target.with_suffix(".partial")
+        beside.write_bytes(file.read_bytes())
+        beside.replace(target)
