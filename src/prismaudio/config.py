@@ -67,7 +67,9 @@ def _apply(values: dict[str, Any], override: str) -> None:
 def _toml_lines(values: dict[str, Any], prefix: str = "") -> list[str]:
     tables = {key: value for key, value in values.items() if isinstance(value, dict)}
     lines = [
-        f"{key} = {_toml_value(value)}\n" for key, value in values.items() if key not in tables and value is not None
+        f"{key} = {_toml_value(value)}\n"
+        for key, value in values.items()
+        if key not in tables and value is not None
     ]
     for key, value in tables.items():
         lines += [f"\n[{prefix}{key}]\n", *_toml_lines(value, f"{prefix}{key}.")]

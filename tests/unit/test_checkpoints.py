@@ -148,6 +148,15 @@ def test_our_own_files_bring_weights_and_config_back(tmp_path: Path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_module_that_exists_keeps_its_tensors(tmp_path: Path):
+    path, module = tmp_path / "ours.safetensors", nn.Linear(3, 2)
+    save_weights(path, nn.Linear(3, 2), {})
+    known, before = module.weight, module.weight.detach().clone()
+    load_weights(path, module)
+    assert module.weight is known
+    assert not torch.equal(known, before)
+
+
 def test_our_own_files_are_strict(tmp_path: Path):
     path = tmp_path / "ours.safetensors"
     save_weights(path, nn.Linear(3, 2), {})

@@ -1,5 +1,7 @@
 """What the transformer promises beyond the published numbers: any length, any batch, any size."""
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor
@@ -150,6 +152,15 @@ def test_half_precision_stays_close(model: ConditionedDiT):
     exact = run(model, features, x)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert (run(model, features, x) - exact).norm() < 0.05 * exact.norm()
+
+
+def test_a_model_in_half_precision_takes_inputs_in_single(model: ConditionedDiT):
+    x, features, t = normal(1, 5, FRAMES), batch(clip(1)), torch.tensor(0.3)
+    exact, half = run(model, features, x), copy.deepcopy(model).bfloat16()
+    with torch.no_grad():
+        predicted = half.dit(x, t, half.prepare(features, FRAMES))
+    assert predicted.dtype == torch.bfloat16
+    assert (predicted - exact).norm() < 0.05 * exact.norm()
 
 
 def test_incomplete_segments_are_refused(model: ConditionedDiT):

@@ -31,7 +31,12 @@ class ClipFeatures(NamedTuple):
 
 
 def describe(
-    seconds: float, plan: Plan | None, video: Tensor | None, motion: Tensor | None, words: WordTable, text: str | None = None
+    seconds: float,
+    plan: Plan | None,
+    video: Tensor | None,
+    motion: Tensor | None,
+    words: WordTable,
+    text: str | None = None,
 ) -> ClipFeatures:
     """plan, video (V, 128) and motion (K, 36) of the same `seconds`; whatever is None is left out.
 

@@ -18,7 +18,9 @@ from prismaudio.dimensions.plan import Plan
 from prismaudio.dimensions.temporal import Span
 
 SEGMENT = 8
-CUES = 12  # hit and activity: total, left, centre, right; then distance, off screen, decay since hit, any sound
+CUES = (
+    12  # hit and activity: total, left, centre, right; then distance, off screen, decay since hit, any sound
+)
 STRUCK_SECONDS = 0.5  # how long the meaning of a struck sound stays on the track
 Phrase = Callable[[str], Tensor]
 
@@ -38,7 +40,7 @@ class TrackGrid:
     def rate(self) -> float:
         return self.frames / self.seconds
 
-    def times(self) -> NDArray[np.float64]:
+    def times(self) -> NDArray[np.floating]:
         """(Y,) seconds, the middle of each frame."""
         return (np.arange(self.frames) + 0.5) / self.rate
 
@@ -47,11 +49,15 @@ def track_dim(motion_dim: int, word_dim: int) -> int:
     return motion_dim + CUES + word_dim
 
 
-def draw_track(plan: Plan | None, motion: Tensor | None, grid: TrackGrid, phrase: Phrase, dims: tuple[int, int]) -> Tensor:
+def draw_track(
+    plan: Plan | None, motion: Tensor | None, grid: TrackGrid, phrase: Phrase, dims: tuple[int, int]
+) -> Tensor:
     """-> (Y, M + 12 + D); `dims` = (M, D). A missing plan or motion is zeros."""
     motion_dim, word_dim = dims
     moved = torch.zeros(grid.frames, motion_dim) if motion is None else resample_motion(motion, grid)
-    planned = torch.zeros(grid.frames, CUES + word_dim) if plan is None else draw_plan(plan, grid, phrase, word_dim)
+    planned = (
+        torch.zeros(grid.frames, CUES + word_dim) if plan is None else draw_plan(plan, grid, phrase, word_dim)
+    )
     return torch.cat([moved, planned], dim=1)
 
 
@@ -106,7 +112,10 @@ def _activity(span: Span, grid: TrackGrid) -> NDArray[np.float32]:
     if not span.hits:
         return _covered(span.onset, span.offset, grid)
     ends = [*span.hits[1:], span.offset]
-    parts = [_covered(hit, min(end, max(hit + STRUCK_SECONDS, 0)), grid) for hit, end in zip(span.hits, ends, strict=True)]
+    parts = [
+        _covered(hit, min(end, max(hit + STRUCK_SECONDS, 0)), grid)
+        for hit, end in zip(span.hits, ends, strict=True)
+    ]
     last = _covered(span.hits[-1], max(span.offset, span.hits[-1] + 0.1), grid)
     return np.maximum(np.max(parts, axis=0), last)
 

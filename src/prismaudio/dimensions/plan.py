@@ -85,13 +85,19 @@ class Plan(Config):
     def save(self, path: Path) -> None:
         """Write YAML, or JSON if the name ends so."""
         values = self.model_dump(mode="json", exclude_none=True)
-        text = json.dumps(values, indent=1) if path.suffix == ".json" else yaml.safe_dump(values, sort_keys=False)
+        text = (
+            json.dumps(values, indent=1)
+            if path.suffix == ".json"
+            else yaml.safe_dump(values, sort_keys=False)
+        )
         beside = path.with_name(path.name + ".partial")
         try:
             beside.write_text(text, encoding="utf-8")
             beside.replace(path)
         except OSError as error:
-            raise InvalidPlan(f"cannot write the plan {path}: {error.strerror}; choose another place") from error
+            raise InvalidPlan(
+                f"cannot write the plan {path}: {error.strerror}; choose another place"
+            ) from error
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -103,7 +109,9 @@ class Plan(Config):
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise InvalidPlan(f"{path} is neither YAML nor JSON: {str(error).splitlines()[0]}") from error
         if not isinstance(values, dict):
-            raise InvalidPlan(f"{path} holds a {type(values).__name__}, not a plan; see `prismaudio plan --help`")
+            raise InvalidPlan(
+                f"{path} holds a {type(values).__name__}, not a plan; see `prismaudio plan --help`"
+            )
         try:
             return cls.model_validate(values)
         except ValidationError as error:

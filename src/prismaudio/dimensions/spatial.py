@@ -40,7 +40,7 @@ class Place(Config):
                 raise ValueError(f"azimuth {key.azimuth} is outside -1 (left) to 1 (right)")
         return self
 
-    def azimuth_at(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+    def azimuth_at(self, seconds: NDArray[np.floating]) -> NDArray[np.floating]:
         """seconds: (n,) -> (n,) azimuth, held before the first key and after the last."""
         times, azimuths = zip(*self.keys, strict=True)
         return np.interp(seconds, times, azimuths)
@@ -64,7 +64,10 @@ def render(thought: SpatialThought, sounds: Mapping[str, str]) -> str:
 def _sentence(place: Place, sound: str) -> str:
     sound = sound[0].upper() + sound[1:]
     sides = [side(key.azimuth) for key in place.keys]
-    path = [sides[0], *(later for earlier, later in zip(sides[:-1], sides[1:], strict=True) if later != earlier)]
+    path = [
+        sides[0],
+        *(later for earlier, later in zip(sides[:-1], sides[1:], strict=True) if later != earlier),
+    ]
     far = ", far away" if place.distance > 0.66 else ", close" if place.distance < 0.2 else ""
     if len(path) == 1:
         return f"{sound} comes from the {path[0]}{far}."

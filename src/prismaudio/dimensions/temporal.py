@@ -7,7 +7,9 @@ from pydantic import Field, model_validator
 
 from prismaudio.config import Config
 
-QUESTION = "In which order do the sounds start and stop, at which seconds, and in which rhythm do they repeat?"
+QUESTION = (
+    "In which order do the sounds start and stop, at which seconds, and in which rhythm do they repeat?"
+)
 
 
 class Span(Config):
@@ -16,7 +18,9 @@ class Span(Config):
     event: str
     onset: float = Field(ge=0, description="seconds")
     offset: float = Field(gt=0, description="seconds")
-    hits: tuple[float, ...] = Field((), description="seconds, rising, inside the span; empty for a continuous sound")
+    hits: tuple[float, ...] = Field(
+        (), description="seconds, rising, inside the span; empty for a continuous sound"
+    )
     strengths: tuple[float, ...] = Field((), description="loudness of each hit from 0 to 1; empty: all alike")
 
     @model_validator(mode="after")
@@ -28,7 +32,9 @@ class Span(Config):
         if list(self.hits) != sorted(self.hits):
             raise ValueError(f"hits {self.hits} must rise")
         if self.strengths and len(self.strengths) != len(self.hits):
-            raise ValueError(f"{len(self.strengths)} strengths for {len(self.hits)} hits; give one each or none")
+            raise ValueError(
+                f"{len(self.strengths)} strengths for {len(self.hits)} hits; give one each or none"
+            )
         return self
 
     def onsets(self) -> tuple[float, ...]:

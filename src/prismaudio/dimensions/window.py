@@ -26,7 +26,9 @@ def window(plan: Plan, start: float, seconds: float) -> Plan:
             "spatial": plan.spatial.model_copy(
                 update={
                     "places": tuple(
-                        _shifted(place, start, seconds) for place in plan.spatial.places if place.event in heard
+                        _shifted(place, start, seconds)
+                        for place in plan.spatial.places
+                        if place.event in heard
                     )
                 }
             ),
@@ -56,4 +58,3 @@ def _shifted(place: Place, start: float, seconds: float) -> Place:
     ends = place.azimuth_at(np.array([start, start + seconds]))
     keys = (Key(0.0, float(ends[0])), *inside, Key(seconds, float(ends[1])))
     return place.model_copy(update={"keys": keys})
-

@@ -83,7 +83,7 @@ def decoded(stream: VideoStream | AudioStream, packet: "Packet[Any]") -> list[An
 
 def pictures(container: InputContainer, stream: VideoStream) -> Iterator[tuple[Fraction, VideoFrame]]:
     """Every picture that decodes, with its timestamp in seconds."""
-    now = Fraction(0)
+    now = -picture_length(stream)
     for packet in packets(container, stream):
         for frame in decoded(stream, packet):
             moment = timestamp(frame, stream)
@@ -93,10 +93,9 @@ def pictures(container: InputContainer, stream: VideoStream) -> Iterator[tuple[F
 
 def timestamp(timed: "VideoFrame | Packet[VideoStream]", stream: VideoStream) -> int | None:
     """When a picture is shown; AVI does not store that, and what ffmpeg guesses can be out of order."""
-    shown, decoded_at = timed.pts, timed.dts
-    if shown is None or (decoded_at is not None and stream.container.format.name == "avi"):
-        return decoded_at
-    return shown
+    if timed.pts is None or stream.container.format.name == "avi":
+        return timed.dts
+    return timed.pts
 
 
 def time_base(stream: VideoStream) -> Fraction:

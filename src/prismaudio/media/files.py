@@ -2,7 +2,7 @@
 
 import errno
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -53,7 +53,8 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as problem:
         raise CannotWrite(path, _reason(problem), _advice(problem, path)) from problem
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def _reason(problem: OSError) -> str:
@@ -61,9 +62,8 @@ def _reason(problem: OSError) -> str:
 
 
 def _advice(problem: OSError, path: Path) -> str:
-    match problem.errno:
-        case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
-            return "free some space or choose another disk"
-        case errno.ENOENT | errno.ENOTDIR:
-            return f"create the folder {path.parent} first"
+    if problem.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        return "free some space or choose another disk"
+    if not path.parent.is_dir():
+        return f"create the folder {path.parent} first"
     return "choose a folder you can write to"

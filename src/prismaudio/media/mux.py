@@ -15,6 +15,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Stream
+from av.video.stream import VideoStream
 
 from prismaudio.errors import CannotWrite, UnknownChoice, UnreadableVideo
 from prismaudio.media.audio import fit_length, resample
@@ -59,6 +60,7 @@ FILE_KINDS = {
 }
 NOT_IN_AVI = {"vp8", "vp9", "av1", "hevc"}  # ffmpeg would write them, hardly anything plays them
 OLD_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder"}  # true of the old file only
+KEPT_TAGS = ["language", "title", "rotate"]  # of a stream
 
 BLOCK = 1024  # samples
 
@@ -88,18 +90,15 @@ def mux(
     options = {}
     if kind.format in {"mp4", "mov"}:  # ready to stream, and lengths noted to the sample
         options = {"movflags": "+faststart", "movie_timescale": str(sound.sample_rate)}
-    with (
-        open_media(video_path, UnreadableVideo) as source,
-        replacing(out_path) as temporary,
-        _naming_misfits(_wanted(source, keep_original), source, out_path),
-        av.open(f"file:{temporary}", "w", format=kind.format, container_options=options) as target,
-    ):
-        track = _new_track(target, chosen, sound, bitrate)
-        copies = _copied_streams(source, target, _wanted(source, keep_original))
-        target.start_encoding()
-        copied, encoded = _copied_packets(source, copies), _encoded_packets(track, sound, info.start)
-        for packet in merge(copied, encoded, key=_moment):
-            target.mux(packet)
+    with open_media(video_path, UnreadableVideo) as source, replacing(out_path) as temporary:
+        picture = picture_stream(source, video_path)
+        _refuse_unplayable(picture, source, out_path)
+        wanted = [picture, *(source.streams.audio if keep_original else ())]
+        with (
+            _naming_misfits(wanted, source, out_path),
+            av.open(f"file:{temporary}", "w", format=kind.format, container_options=options) as target,
+        ):
+            _write(source, target, wanted, _new_track(target, chosen, sound, bitrate), sound, info.start)
 
 
 def _choose(out_path: Path, codec: str | None) -> tuple[FileKind, Codec]:
@@ -112,28 +111,37 @@ def _choose(out_path: Path, codec: str | None) -> tuple[FileKind, Codec]:
     return kind, CODECS[codec or kind.codecs[0]]
 
 
-@contextmanager
-def _naming_misfits(streams: list[Stream], source: InputContainer, out_path: Path) -> Iterator[None]:
-    """Say what a kind of file cannot hold, where ffmpeg only says no or writes what nobody can play."""
-    names = [stream.codec_context.codec.canonical_name for stream in streams]
-    avi = out_path.suffix.lower() == ".avi"
-    if source.format.name == "avi" and not avi and names[0] == "h264" and source.streams.video[0].has_b_frames:
+def _refuse_unplayable(picture: VideoStream, source: InputContainer, out_path: Path) -> None:
+    """Some pictures ffmpeg copies without a word into a file that hardly anything plays."""
+    name, context = _name(picture), picture.codec_context
+    length_prefixed = name == "h264" and (context.extradata or b"").startswith(b"\x01")
+    if out_path.suffix.lower() == ".avi":
+        if length_prefixed or name in NOT_IN_AVI:
+            raise _misfit([picture], source, out_path)
+    elif source.format.name == "avi" and name == "h264" and context.has_b_frames:
         problem = "H.264 pictures from an .avi file do not say in which order they are shown"
         raise CannotWrite(out_path, problem, "choose the ending .avi")
+
+
+@contextmanager
+def _naming_misfits(streams: list[Stream], source: InputContainer, out_path: Path) -> Iterator[None]:
+    """Say which codecs a kind of file cannot hold, where ffmpeg only says no."""
     try:
-        if avi and names[0] in NOT_IN_AVI:
-            raise ValueError(names[0])
         yield
     except (av.FFmpegError, ValueError) as problem:
         if isinstance(problem, OSError):  # a full disk, a missing folder
             raise
-        endings = [ending for ending in (_path(source).suffix, ".mkv") if ending in FILE_KINDS]
-        others = " or ".join(dict.fromkeys(ending for ending in endings if ending != out_path.suffix.lower()))
-        raise CannotWrite(
-            out_path,
-            f"this kind of file cannot hold {' and '.join(names)}",
-            (f"choose {others}, or " if others else "") + "re-encode the picture as h264",
-        ) from problem
+        raise _misfit(streams, source, out_path) from problem
+
+
+def _misfit(streams: list[Stream], source: InputContainer, out_path: Path) -> CannotWrite:
+    endings = dict.fromkeys([_path(source).suffix.lower(), ".mkv"])
+    others = [ending for ending in endings if ending in FILE_KINDS and ending != out_path.suffix.lower()]
+    return CannotWrite(
+        out_path,
+        f"this kind of file cannot hold {' and '.join(map(_name, streams))}",
+        (f"choose {' or '.join(others)}, or " if others else "") + "re-encode the picture as h264",
+    )
 
 
 def _new_track(target: OutputContainer, codec: Codec, sound: Audio, bitrate: int | None) -> AudioStream:
@@ -145,9 +153,20 @@ def _new_track(target: OutputContainer, codec: Codec, sound: Audio, bitrate: int
     return track
 
 
-def _wanted(source: InputContainer, keep_original: bool) -> list[Stream]:
-    """What must be copied, the picture first."""
-    return [picture_stream(source, _path(source)), *(source.streams.audio if keep_original else ())]
+def _write(
+    source: InputContainer,
+    target: OutputContainer,
+    wanted: list[Stream],
+    track: AudioStream,
+    sound: Audio,
+    start: Fraction,
+) -> None:
+    """Copied packets and new sound, interleaved by time."""
+    copies = _copied_streams(source, target, wanted)
+    target.start_encoding()
+    copied, encoded = _copied_packets(source, copies), _encoded_packets(track, sound, start)
+    for packet in merge(copied, encoded, key=_moment):
+        target.mux(packet)
 
 
 def _copied_streams(
@@ -160,7 +179,11 @@ def _copied_streams(
             copies[subtitles.index] = target.add_stream_from_template(subtitles)
         except ValueError:
             logger.warning("%s: its subtitles do not fit into the new kind of file", source.name)
-    target.metadata.update({key: text for key, text in source.metadata.items() if key not in OLD_TAGS})
+    for index, copy in copies.items():
+        tags = source.streams[index].metadata
+        copy.metadata.update({key: tags[key] for key in KEPT_TAGS if key in tags})
+    tags = source.metadata
+    target.metadata.update({key: tags[key] for key in tags if key.lower() not in OLD_TAGS})
     if chapters := source.chapters():
         target.set_chapters(chapters)
     return copies
@@ -203,6 +226,10 @@ def _encoded_packets(track: AudioStream, sound: Audio, start: Fraction) -> Itera
 
 def _path(source: InputContainer) -> Path:
     return Path(source.name.removeprefix("file:"))
+
+
+def _name(stream: Stream) -> str:
+    return stream.codec_context.codec.canonical_name
 
 
 def _moment(packet: Packet) -> Fraction:

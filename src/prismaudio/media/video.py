@@ -104,26 +104,30 @@ def iter_view_chunks(
     start: float = 0.0,
     duration: float | None = None,
 ) -> Iterator[Chunk]:
-    """The pictures of `read_views`, `seconds` at a time, for videos too long to hold."""
+    """The pictures of `read_views`, `seconds` at a time, for videos too long to hold.
+
+    Every chunk has pictures in every view; the last one takes what is left over.
+    """
     path, info = Path(path), probe(path)
     counts = _counts(path, info, views, start, duration)
+    last = min(math.ceil(counts[name] / (view.fps * seconds) - 1e-6) for name, view in views.items()) - 1
     waiting: dict[str, list[Image]] = {name: [] for name in views}
     done = dict.fromkeys(views, 0)
     number = 0
     for arrived, _, image in _slots(path, info, views, counts, start):
         waiting[arrived].append(image)
         while done != counts:
-            sizes = {
-                name: min(counts[name], math.ceil((number + 1) * seconds * view.fps - 1e-6)) - done[name]
-                for name, view in views.items()
-            }
-            if any(len(waiting[name]) < sizes[name] for name in views):
+            ends = counts
+            if number < last:
+                ends = {n: math.ceil((number + 1) * seconds * view.fps - 1e-6) for n, view in views.items()}
+            if any(done[name] + len(waiting[name]) < ends[name] for name in views):
                 break
-            frames = {name: Frames(np.stack(waiting[name][: sizes[name]]), views[name].fps) for name in views}
-            yield Chunk(start + number * seconds, frames)
-            waiting = {name: waiting[name][sizes[name] :] for name in views}
-            done = {name: done[name] + sizes[name] for name in views}
-            number += 1
+            ready = {name: waiting[name][: ends[name] - done[name]] for name in views}
+            waiting = {name: waiting[name][len(ready[name]) :] for name in views}
+            yield Chunk(
+                start + number * seconds, {n: Frames(np.stack(ready[n]), views[n].fps) for n in views}
+            )
+            number, done = number + 1, ends
 
 
 def _counts(

@@ -123,7 +123,10 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def load_weights(path: Path, module: nn.Module) -> None:
-    """Fill `module` from a file of `save_weights`, strictly, in the number format `module` was built with."""
+    """Fill `module` from a file of `save_weights`, strictly, in the number format `module` was built with.
+
+    It may be on the meta device if its state dict holds all its buffers.
+    """
     state = read_tensors(path)
     check_fit(state, {name: tensor.shape for name, tensor in module.state_dict().items()}, path)
     fill(module, state)
@@ -184,9 +187,14 @@ def check_facts(state: Mapping[str, Tensor], known: Mapping[str, Tensor], path: 
 
 
 def fill(module: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Give `module` these tensors, in its own number formats; names and shapes were checked before."""
+    """Give `module` these tensors, in its own number formats; names and shapes were checked before.
+
+    A module of the meta device takes them as they are; another keeps its own tensors, which an optimizer may
+    know, and copies into them.
+    """
     own = module.state_dict()
-    module.load_state_dict({name: state[name].to(own[name].dtype) for name in own}, assign=True)
+    unreal = any(tensor.is_meta for tensor in own.values())
+    module.load_state_dict({name: state[name].to(own[name].dtype) for name in own}, assign=unreal)
 
 
 def fill_vae(vae: OobleckVAE, state: Mapping[str, Tensor]) -> None:

@@ -76,12 +76,13 @@ class Conditioner(nn.Module):
 
     def forward(self, features: Features) -> Conditions:
         """Sync tokens keep their number here; the transformer stretches them to the frames of its sound."""
-        video = blank(self.video(features.video), features.video_mask)
-        text = blank(self.text(features.text), features.text_mask)
+        number_format = self.sync_position.dtype
+        video = blank(self.video(features.video.to(number_format)), features.video_mask)
+        text = blank(self.text(features.text.to(number_format)), features.text_mask)
         return Conditions(
             cross=torch.cat([video, text], dim=1),
             video=video,
-            sync=self.sync_tokens(features.sync),
+            sync=self.sync_tokens(features.sync.to(number_format)),
             cross_mask=join_masks(features),
             video_mask=features.video_mask,
         )

@@ -45,9 +45,8 @@ class DiT(nn.Module):
         self.embed_sync = TokenMLP(width, width)
         self.video_gate = nn.Parameter(torch.ones(1, 1, width))
         self.sync_gate = nn.Parameter(torch.zeros(1, 1, width))
-        self.register_buffer(
-            "empty_sync", torch.zeros(1, width)
-        )  # no gradient ever reached it: not a parameter
+        # a buffer, for no gradient ever reached it
+        self.register_buffer("empty_sync", torch.zeros(1, width))
 
         self.mix_in = silent_mix(latent_channels)
         self.project_in = nn.Linear(latent_channels, width, bias=False)
@@ -61,12 +60,14 @@ class DiT(nn.Module):
 
         `prepared` None is the unconditional velocity, that of conditions which are all zero (model.md 4).
         Without biases zeros stay zeros, so neither the additions nor the cross-attention need to run.
+        Computes in the number format of its weights, whatever that of x.
         """
+        x = x.to(self.project_in.weight.dtype)
         h = self.project_in((x + self.mix_in(x)).mT)
         if prepared is not None:
             h = h + prepared.addition
         time = self.time(t.reshape(-1))[:, None].expand(len(x), -1, -1)
-        h = torch.cat([time.to(h.dtype), h], dim=1)
+        h = torch.cat([time.to(h), h], dim=1)
 
         rotation = self.rotary(h.shape[1], h.device)
         read, mask = (None, None) if prepared is None else (prepared.read, prepared.mask)

@@ -65,10 +65,13 @@ def rotary_frequencies(width: int, device: torch.device | None = None) -> Tensor
 
 
 def rotate(x: Tensor, rotation: Tensor) -> Tensor:
-    """x: (B, H, N, P), rotation: (2, N, R) -> (B, H, N, P), the first R numbers turned by their position."""
+    """x: (B, H, N, P), rotation: (2, N, R) -> (B, H, N, P), the first R numbers turned by their position.
+
+    Turned in the precision of `rotation`, given back in that of x.
+    """
     cosine, sine = rotation
     width = cosine.shape[-1]
-    turning = x[..., :width].float()
+    turning = x[..., :width]
     first, second = turning.chunk(2, dim=-1)
     turned = turning * cosine + torch.cat([-second, first], dim=-1) * sine
     return torch.cat([turned.to(x.dtype), x[..., width:]], dim=-1)

@@ -26,7 +26,9 @@ class MelPosterior(NamedTuple):
     log_variance: Tensor  # (B, C, T)
 
     def sample(self, generator: torch.Generator) -> Tensor:
-        noise = torch.randn(self.mean.shape, generator=generator, device=self.mean.device, dtype=self.mean.dtype)
+        noise = torch.randn(
+            self.mean.shape, generator=generator, device=self.mean.device, dtype=self.mean.dtype
+        )
         return self.mean + noise * torch.exp(0.5 * self.log_variance)
 
     def divergence(self) -> Tensor:
@@ -53,7 +55,9 @@ class ConvBlock(nn.Module):
 class MelVAE(nn.Module):
     """Log-mel frames <-> a latent a quarter as long."""
 
-    def __init__(self, mel_bands: int, latent_channels: int, width: int, encoder_blocks: int, decoder_blocks: int) -> None:
+    def __init__(
+        self, mel_bands: int, latent_channels: int, width: int, encoder_blocks: int, decoder_blocks: int
+    ) -> None:
         super().__init__()
         fine = width // 2
         self.encoder = nn.Sequential(

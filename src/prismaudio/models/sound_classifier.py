@@ -27,7 +27,9 @@ class SoundClassifier(nn.Module):
         super().__init__()
         self.class_names = tuple(class_names)
         w = width
-        self.stem = nn.Sequential(nn.Conv2d(1, w, 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(w), nn.ReLU())
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, w, 5, stride=2, padding=2, bias=False), nn.BatchNorm2d(w), nn.ReLU()
+        )
         self.blocks = nn.Sequential(
             ResidualBlock(w, w, (1, 1)),
             ResidualBlock(w, 2 * w, (2, 2)),

@@ -10,7 +10,9 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
-MAGNITUDE_FLOOR = 1e-7  # of a full-scale sine: 140 dB down, below any recording's noise but above digital silence
+MAGNITUDE_FLOOR = (
+    1e-7  # of a full-scale sine: 140 dB down, below any recording's noise but above digital silence
+)
 
 
 def hann(size: int, like: Tensor) -> Tensor:
@@ -22,7 +24,9 @@ def stft(audio: Tensor, size: int, hop: int) -> Tensor:
     """audio: (..., N) -> (..., F, N // hop + 1) complex; scaled so that a full-scale sine has magnitude 1."""
     window = hann(size, audio)
     flat = audio.reshape(-1, audio.shape[-1]).float()
-    spectrum = torch.stft(flat, size, hop, window=window, center=True, pad_mode="constant", return_complex=True)
+    spectrum = torch.stft(
+        flat, size, hop, window=window, center=True, pad_mode="constant", return_complex=True
+    )
     return spectrum.reshape(*audio.shape[:-1], *spectrum.shape[-2:]) * (2 / window.sum())
 
 
@@ -72,7 +76,12 @@ def power_from_log_mel(mel: Tensor, filters: Tensor, rounds: int = 8) -> Tensor:
 
 
 def griffin_lim(
-    magnitude: Tensor, size: int, hop: int, rounds: int, generator: torch.Generator | None = None, momentum: float = 0.99
+    magnitude: Tensor,
+    size: int,
+    hop: int,
+    rounds: int,
+    generator: torch.Generator | None = None,
+    momentum: float = 0.99,
 ) -> Tensor:
     """magnitude: (B, F, K) -> (B, F, K) complex with consistent phase (fast Griffin-Lim, Perraudin 2013).
 

@@ -38,7 +38,7 @@ class StereoImage(NamedTuple):
     def unstacked(cls, channels: Tensor) -> "StereoImage":
         """channels: (B, 2 S + 1, T)"""
         bands = len(BAND_EDGES_HZ)
-        level, delay, width = channels.split([bands, 1, bands], dim=1)
+        level, delay, width = torch.split(channels, [bands, 1, bands], dim=1)
         return cls(level, delay, width.clamp(0, 1))
 
 
@@ -113,7 +113,9 @@ def _over_time(cross: Tensor) -> Tensor:
     return torch.view_as_complex(summed.contiguous())
 
 
-def spread(spectrum: Tensor, image: StereoImage, sample_rate: int, generator: torch.Generator | None = None) -> Tensor:
+def spread(
+    spectrum: Tensor, image: StereoImage, sample_rate: int, generator: torch.Generator | None = None
+) -> Tensor:
     """spectrum: (B, F, K) complex of the mean power, image over T latent frames -> (B, 2, F, K) complex."""
     bins, frames = spectrum.shape[1:]
     bands = band_of_bins(bins, sample_rate, spectrum.real)
@@ -127,7 +129,9 @@ def spread(spectrum: Tensor, image: StereoImage, sample_rate: int, generator: to
     half_turn = torch.polar(torch.ones(()), torch.pi * hertz * seconds)
     middle = spectrum * (1 - width / 2).sqrt()
     side = _decorrelated(spectrum, generator) * (width / 2).sqrt()
-    return torch.stack([gain_left * (middle + side) * half_turn.conj(), gain_right * (middle - side) * half_turn], dim=1)
+    return torch.stack(
+        [gain_left * (middle + side) * half_turn.conj(), gain_right * (middle - side) * half_turn], dim=1
+    )
 
 
 def _to_frames(channels: Tensor, frames: int) -> Tensor:

@@ -37,7 +37,9 @@ class SoundClass:
     verb: str  # "barking"
     mode: Mode
     ambient: bool  # may lie under a scene as a bed
-    sprites_from: tuple[str, ...] = ()  # classes whose pictures may stand for it, where it has none of its own
+    sprites_from: tuple[
+        str, ...
+    ] = ()  # classes whose pictures may stand for it, where it has none of its own
 
 
 @dataclass(frozen=True)
@@ -122,18 +124,24 @@ def _rows(path: Path) -> list[dict[str, str]]:
 def _sound_class(row: dict[str, str]) -> SoundClass:
     ambient = row["ambient"].lower() in {"yes", "true", "1"}
     stand_ins = tuple(row["sprites_from"].replace(",", " ").replace(";", " ").replace("|", " ").split())
-    return SoundClass(row["class"], row["words"], row["noun"], row["verb"], _mode(row["mode"]), ambient, stand_ins)
+    return SoundClass(
+        row["class"], row["words"], row["noun"], row["verb"], _mode(row["mode"]), ambient, stand_ins
+    )
 
 
 def _split(text: str) -> Split:
     if text not in get_args(Split):
-        raise MissingCorpus(f"splits.csv names the split {text!r}; expected one of {', '.join(get_args(Split))}")
+        raise MissingCorpus(
+            f"splits.csv names the split {text!r}; expected one of {', '.join(get_args(Split))}"
+        )
     return text  # type: ignore[return-value]  # checked on the line above
 
 
 def _mode(text: str) -> Mode:
     if text not in get_args(Mode):
-        raise MissingCorpus(f"the corpus names the mode {text!r}; expected one of {', '.join(get_args(Mode))}")
+        raise MissingCorpus(
+            f"the corpus names the mode {text!r}; expected one of {', '.join(get_args(Mode))}"
+        )
     return text  # type: ignore[return-value]  # checked on the line above
 
 

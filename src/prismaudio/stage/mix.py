@@ -63,14 +63,13 @@ def _azimuths(source: Source, length: int) -> Samples:
 
 def _dry(source: Source, length: int) -> Samples:
     """The source alone, mono, with distance as gain and loss of treble."""
-    if source.hits:
-        track = _struck(source, length)
-    else:
-        track = _sustained(source, length)
+    track = _struck(source, length) if source.hits else _sustained(source, length)
     distance = source.distance()
     track *= _gain(source.gain_db - 10 * distance) * _approach(source, length)
     if distance > 0.5:
-        track = sosfilt(butter(1, 9000 - 6000 * distance, fs=SAMPLE_RATE, output="sos"), track).astype(np.float32)
+        track = sosfilt(butter(1, 9000 - 6000 * distance, fs=SAMPLE_RATE, output="sos"), track).astype(
+            np.float32
+        )
     return track
 
 
@@ -179,7 +178,7 @@ def _damaged(stereo: Samples, scene: Scene, rng: Generator) -> Samples:
             stereo = stereo + level * rng.standard_normal(stereo.shape).astype(np.float32)
         elif flaw == "hum":
             t = np.arange(stereo.shape[1]) / SAMPLE_RATE
-            tone = sum(np.sin(2 * np.pi * 50 * k * t + k) / k for k in (1, 2, 3, 5))
+            tone = np.sum([np.sin(2 * np.pi * 50 * k * t + k) / k for k in (1, 2, 3, 5)], axis=0)
             stereo = stereo + (_gain(-52 + 24 * severity) * tone).astype(np.float32)
         elif flaw == "clipping":
             peak = max(float(np.abs(stereo).max()), 1e-6)

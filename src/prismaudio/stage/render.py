@@ -58,7 +58,8 @@ class _Backdrop:
         """-> the visible part as float (H, W, 3), and how far the camera moved in pixels."""
         width, height = self.size
         swing = [
-            self.drift * math.sin(0.7 * t + self.phase[i]) / 2 + self.shake * math.sin(17 * t + self.phase[i + 2])
+            self.drift * math.sin(0.7 * t + self.phase[i]) / 2
+            + self.shake * math.sin(17 * t + self.phase[i + 2])
             for i in range(2)
         ]
         shift = (swing[0] * width, swing[1] * height)
@@ -74,7 +75,10 @@ def _texture(rng: np.random.Generator, width: int, height: int) -> NDArray[np.fl
         line = int(height * rng.uniform(0.45, 0.8))
         image[line:] = floor * np.linspace(0.8, 1.1, height - line)[:, None, None]
     coarse = rng.standard_normal((max(height // 16, 2), max(width // 16, 2))).astype(np.float32)
-    image = image + rng.uniform(0, 25) * cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)[..., None]
+    image = (
+        image
+        + rng.uniform(0, 25) * cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)[..., None]
+    )
     fine = rng.standard_normal((height, width)).astype(np.float32)
     image = image + rng.uniform(0, 10) * cv2.GaussianBlur(fine, (0, 0), 1.2)[..., None]
     image = np.ascontiguousarray(image, dtype=np.float32)
@@ -113,7 +117,9 @@ class _Actor:
             return
         left, top, right, bottom = box
         matrix[:, 2] -= (left, top)
-        patch = cv2.warpAffine(self.premultiplied, matrix, (right - left, bottom - top), flags=cv2.INTER_LINEAR)
+        patch = cv2.warpAffine(
+            self.premultiplied, matrix, (right - left, bottom - top), flags=cv2.INTER_LINEAR
+        )
         frame[top:bottom, left:right] *= 1 - patch[..., 3:]
         frame[top:bottom, left:right] += patch[..., :3]
 

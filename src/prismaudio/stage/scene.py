@@ -10,6 +10,7 @@ from typing import Literal, TypeVar, cast
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 from pydantic import Field, PositiveFloat
 
 from prismaudio.config import Config
@@ -33,7 +34,9 @@ class StageConfig(Config):
     shortest: PositiveFloat = 2.0
     longest: PositiveFloat = 9.0
     off_screen: float = Field(0.2, ge=0, le=1, description="share of scenes with a source that is only heard")
-    distractor: float = Field(0.25, ge=0, le=1, description="share of scenes in which something moves silently")
+    distractor: float = Field(
+        0.25, ge=0, le=1, description="share of scenes in which something moves silently"
+    )
     ambience: float = Field(0.35, ge=0, le=1)
     moving: float = Field(0.35, ge=0, le=1, description="share of sources that cross or approach")
     cut: float = Field(0.1, ge=0, le=1, description="share of scenes with a second shot")
@@ -132,7 +135,9 @@ def _span(source: Source, duration: float) -> Span:
 def _place(source: Source) -> Place:
     moves = abs(source.path.end[0] - source.path.start[0]) > 1e-6
     times = np.linspace(0, source.path.duration, 7) if moves else np.zeros(1)
-    keys = tuple(Key(round(float(t), 3), round(float(np.clip(source.path.at(t)[0], -1, 1)), 3)) for t in times)
+    keys = tuple(
+        Key(round(float(t), 3), round(float(np.clip(source.path.at(t)[0], -1, 1)), 3)) for t in times
+    )
     return Place(event=source.id, keys=keys, distance=round(source.distance(), 3))
 
 
@@ -145,7 +150,11 @@ def draw_scene(
     sound_rng = np.random.default_rng((seed, index, take, 1))
     duration = round(float(rng.uniform(config.shortest, config.longest)) * 25) / 25
     count = int(rng.choice([1, 2, 3], p=[0.55, 0.3, 0.15]))
-    cut_at = round(duration * float(rng.uniform(0.35, 0.65)), 2) if count > 1 and rng.random() < config.cut else None
+    cut_at = (
+        round(duration * float(rng.uniform(0.35, 0.65)), 2)
+        if count > 1 and rng.random() < config.cut
+        else None
+    )
     unseen = rng.random() < config.off_screen
     sources = []
     for number in range(count):
@@ -156,7 +165,7 @@ def draw_scene(
         sources.append(
             _draw_source(f"s{number + 1}", rng, sound_rng, split, corpus, config, duration, shot, on_screen)
         )
-    distractors = ()
+    distractors: tuple[Source, ...] = ()
     if rng.random() < config.distractor:
         distractors = (_draw_distractor(rng, split, corpus, duration),)
     beds = [c for c in corpus.classes.values() if c.ambient and corpus.recordings_of(c.name, split)]
@@ -175,9 +184,12 @@ def draw_scene(
         ambience_db=float(rng.uniform(-34, -20)),
         quality=quality,
         flaws=flaws,
-        room=cast(Literal["dry", "room", "hall"], str(rng.choice(["dry", "room", "hall"], p=[0.5, 0.4, 0.1]))),
+        room=cast(
+            Literal["dry", "room", "hall"], str(rng.choice(["dry", "room", "hall"], p=[0.5, 0.4, 0.1]))
+        ),
         loudness=cast(
-            Literal["quiet", "balanced", "loud"], str(rng.choice(["quiet", "balanced", "loud"], p=[0.2, 0.6, 0.2]))
+            Literal["quiet", "balanced", "loud"],
+            str(rng.choice(["quiet", "balanced", "loud"], p=[0.2, 0.6, 0.2])),
         ),
         cut_at=cut_at,
         noise_seed=int(rng.integers(2**31)),
@@ -249,7 +261,7 @@ def _draw_hits(rng: Generator, mode: Mode, shot: tuple[float, float]) -> tuple[f
     if count == 1:
         return (float(rng.uniform(start, end)),)
     kind = rng.choice(["regular", "accelerating", "irregular"])
-    gaps = np.ones(count - 1)
+    gaps: NDArray[np.floating] = np.ones(count - 1)
     if kind == "accelerating":
         gaps = 0.8 ** np.arange(count - 1)
     elif kind == "irregular":

@@ -19,6 +19,10 @@ class EMA:
         """Move towards `model` after optimiser step `step` (from 0)."""
         decay = min(self.decay, 1 - (step + 1) ** -self.power)
         averages, current = list(self.model.parameters()), list(model.parameters())
-        torch._foreach_lerp_([a.data for a in averages], [c.data.to(a.dtype) for a, c in zip(averages, current, strict=True)], 1 - decay)
+        torch._foreach_lerp_(
+            [a.data for a in averages],
+            [c.data.to(a.dtype) for a, c in zip(averages, current, strict=True)],
+            1 - decay,
+        )
         for average, value in zip(self.model.buffers(), model.buffers(), strict=True):
             average.copy_(value)

@@ -5,7 +5,6 @@ exactly the steps it would have taken. Devices, processes and precision are Hugg
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -36,7 +35,9 @@ class LoopConfig(Config):
     accumulation: PositiveInt = Field(1, description="forward passes per optimiser step")
     learning_rate: PositiveFloat = 1e-4
     warmup: NonNegativeInt = 200
-    decay_to: float = Field(0.05, ge=0, le=1, description="share of the learning rate left at the last step (cosine)")
+    decay_to: float = Field(
+        0.05, ge=0, le=1, description="share of the learning rate left at the last step (cosine)"
+    )
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: NonNegativeFloat = 1e-3
     clip_norm: PositiveFloat = 1.0
@@ -81,7 +82,9 @@ def train(model: nn.Module, job: Job, dataset: Dataset[Any], config: LoopConfig,
     loader = _loader(dataset, config, start, accelerator.num_processes)
     model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
     batches = iter(loader)
-    writer = SummaryWriter(str(folder / "tensorboard"), purge_step=start) if accelerator.is_main_process else None
+    writer = (
+        SummaryWriter(str(folder / "tensorboard"), purge_step=start) if accelerator.is_main_process else None
+    )
     log = RunningMeans()
 
     progress = tqdm(
@@ -93,32 +96,39 @@ def train(model: nn.Module, job: Job, dataset: Dataset[Any], config: LoopConfig,
             generator = step_generator(config.seed, step, part, accelerator)
             with accelerator.accumulate(model):
                 losses = job.loss(model, next(batches), generator)
-                accelerator.backward(losses["loss"])
-                if accelerator.sync_gradients:
-                    norm = accelerator.clip_grad_norm_(model.parameters(), config.clip_norm)
-                    if not torch.isfinite(norm):
-                        raise UnusableCheckpoint(
-                            f"the gradient at step {step} is not finite (loss {losses['loss'].item()}); "
-                            "lower the learning rate and start again from the last checkpoint"
-                        )
-                optimizer.step()
-                optimizer.zero_grad()
+                _descend(accelerator, model, optimizer, losses["loss"], config.clip_norm, step)
             log.add(losses)
-        ema.update(accelerator.unwrap_model(model), step)
+        plain = accelerator.unwrap_model(model)
+        ema.update(plain, step)
         done = step + 1
         if writer is None:
             continue
         if done % config.log_every == 0:
             _report(writer, progress, log.flush(), done)
         if done % config.checkpoint_every == 0 or done == config.steps:
-            _save(folder / "checkpoint.pt", accelerator.unwrap_model(model), ema, optimizer, done)
+            _save(folder / "checkpoint.pt", plain, ema, optimizer, done)
         if done % config.validate_every == 0 or done == config.steps:
-            scores = job.validate(ema.model, writer, done)
-            _record_validation(folder, writer, scores, done)
+            _record_validation(folder, writer, job.validate(ema.model, writer, done), done)
     accelerator.wait_for_everyone()
     if writer is not None:
         writer.close()
     return ema.model
+
+
+def _descend(
+    accelerator: Accelerator, model: nn.Module, optimizer: Any, loss: Tensor, clip_norm: float, step: int
+) -> None:
+    """Gradients of one forward pass, and the update once enough of them are gathered."""
+    accelerator.backward(loss)
+    if accelerator.sync_gradients:
+        norm = accelerator.clip_grad_norm_(model.parameters(), clip_norm)
+        if norm is not None and not torch.isfinite(norm):
+            raise UnusableCheckpoint(
+                f"the gradient at step {step} is not finite (loss {loss.item()}); "
+                "lower the learning rate and start again from the last checkpoint"
+            )
+    optimizer.step()
+    optimizer.zero_grad()
 
 
 def learning_rate(config: LoopConfig, step: int) -> float:
@@ -193,7 +203,7 @@ def _save(path: Path, model: nn.Module, ema: EMA, optimizer: Any, step: int) -> 
     }
     beside = path.with_suffix(".partial")
     torch.save(state, beside)
-    os.replace(beside, path)
+    beside.replace(path)
 
 
 def _resume(path: Path, model: nn.Module, ema: EMA, optimizer: torch.optim.Optimizer) -> int:
@@ -206,7 +216,9 @@ def _resume(path: Path, model: nn.Module, ema: EMA, optimizer: torch.optim.Optim
         optimizer.load_state_dict(state["optimizer"])
     except Exception as error:  # torch raises many kinds for a damaged or foreign file
         reason = str(error).splitlines()[0]
-        raise UnusableCheckpoint(f"cannot continue from {path}: {reason}; delete it or choose another --out") from error
+        raise UnusableCheckpoint(
+            f"cannot continue from {path}: {reason}; delete it or choose another --out"
+        ) from error
     return int(state["step"])
 
 
@@ -220,7 +232,9 @@ def _record_validation(folder: Path, writer: SummaryWriter, scores: Mapping[str,
     for name, value in scores.items():
         writer.add_scalar(f"validation/{name}", value, step)
     with (folder / "validation.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"step": step, **{name: round(value, 5) for name, value in scores.items()}}) + "\n")
+        file.write(
+            json.dumps({"step": step, **{name: round(value, 5) for name, value in scores.items()}}) + "\n"
+        )
 
 
 def stack(samples: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -56,7 +56,9 @@ def make_codec(config: RecipeConfig, corpus: Corpus, folder: Path, weights: Path
     path = weights / "codec.safetensors"
     if not path.exists():
         codec = train_codec(config.codec, corpus, folder / "codec")
-        normalise_latents(codec, [load_scene(file) for file in scene_files(folder / "scenes" / "train")[:400]])
+        normalise_latents(
+            codec, [load_scene(file) for file in scene_files(folder / "scenes" / "train")[:400]]
+        )
         ship(path, codec, config.codec.model.model_dump())
     return load_codec(path)
 
@@ -84,7 +86,12 @@ def make_planner(config: RecipeConfig, folder: Path, weights: Path) -> None:
 
 
 def make_dit(
-    config: RecipeConfig, corpus: Corpus, folder: Path, weights: Path, codec: MelStereoCodec, projection: Projection
+    config: RecipeConfig,
+    corpus: Corpus,
+    folder: Path,
+    weights: Path,
+    codec: MelStereoCodec,
+    projection: Projection,
 ) -> None:
     path = weights / "dit.safetensors"
     if path.exists():

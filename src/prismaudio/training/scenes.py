@@ -53,14 +53,18 @@ class PreparedScene:
     images: tuple[Tensor, ...]  # per take: stereo image (17, T)
 
 
-def prepare_scene(index: int, split: Split, corpus: Corpus, config: PoolConfig, network: ImageNetwork) -> PreparedScene:
+def prepare_scene(
+    index: int, split: Split, corpus: Corpus, config: PoolConfig, network: ImageNetwork
+) -> PreparedScene:
     """Render scene `index` and perceive it."""
     scene = draw_scene(config.seed, index, split, corpus, config.stage)
     frames = render(scene)
     sounds = [
         mix(draw_scene(config.seed, index, split, corpus, config.stage, take)) for take in range(config.takes)
     ]
-    codec = MelStereoCodec(encoder_blocks=0, decoder_blocks=0)  # only its spectra are used here, not its network
+    codec = MelStereoCodec(
+        encoder_blocks=0, decoder_blocks=0
+    )  # only its spectra are used here, not its network
     heard = [perceive_sound(codec, torch.from_numpy(sound)) for sound in sounds]
     every = round(FPS / config.picture_fps)
     pictures = network.columns(Frames(frames.images[::every], config.picture_fps))
@@ -99,7 +103,7 @@ def prepare_pool(folder: Path, corpus: Corpus, config: PoolConfig, split: Split 
         }
         beside = path.with_suffix(f".{os.getpid()}.partial")
         torch.save(state, beside)
-        os.replace(beside, path)
+        beside.replace(path)
 
 
 def load_scene(path: Path) -> PreparedScene:

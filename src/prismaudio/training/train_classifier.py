@@ -69,7 +69,10 @@ class SoundWindows(Dataset[dict[str, Tensor]]):
         if self.beds and rng.random() < 0.3:
             bed = self._layer(int(rng.choice(self.beds)), rng)
             mel = np.logaddexp(2 * mel, 2 * (bed - np.float32(rng.uniform(2, 4.5)))) / 2
-        return {"mel": torch.from_numpy(mel.astype(np.float32)), "target": torch.from_numpy(target / target.sum())}
+        return {
+            "mel": torch.from_numpy(mel.astype(np.float32)),
+            "target": torch.from_numpy(target / target.sum()),
+        }
 
     def _layer(self, class_index: int, rng: Generator) -> Mel:
         """One sound of the class in a window, with its own tone, its loudest moment at 0."""
@@ -146,7 +149,9 @@ class ClassifierJob:
     def __init__(self, held_out: Sequence[Labelled]) -> None:
         self.held_out = held_out
 
-    def loss(self, model: nn.Module, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+    def loss(
+        self, model: nn.Module, batch: dict[str, Tensor], generator: torch.Generator
+    ) -> dict[str, Tensor]:
         logits = model(batch["mel"]).float()
         loss = F.cross_entropy(logits, batch["target"], label_smoothing=LABEL_SMOOTHING)
         first = (logits.argmax(dim=1) == batch["target"].argmax(dim=1)).float().mean()

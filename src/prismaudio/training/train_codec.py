@@ -40,7 +40,12 @@ class CodecTrainingConfig(Config):
     crop_latents: PositiveInt = 48
     divergence_weight: NonNegativeFloat = 3e-4
     loop: LoopConfig = LoopConfig(
-        steps=6500, batch_size=32, learning_rate=1e-3, checkpoint_every=200, validate_every=500, ema_decay=0.999
+        steps=4800,
+        batch_size=32,
+        learning_rate=1e-3,
+        checkpoint_every=200,
+        validate_every=500,
+        ema_decay=0.999,
     )
 
 
@@ -80,7 +85,9 @@ def _tone(bands: int, rng: np.random.Generator, spread: float) -> Tensor:
     return torch.from_numpy(np.interp(np.linspace(0, 4, bands), np.arange(5), knots).astype(np.float32))
 
 
-def corpus_mels(corpus: Corpus, codec: MelStereoCodec, split: Split, speeds: tuple[float, ...] = SPEEDS) -> list[Tensor]:
+def corpus_mels(
+    corpus: Corpus, codec: MelStereoCodec, split: Split, speeds: tuple[float, ...] = SPEEDS
+) -> list[Tensor]:
     """Log-mels (M, K) of every recording of `split` at every speed, half precision to fit small machines."""
     chosen = [r for r in corpus.recordings if r.split == split]
     return [mel_of(codec, _at_speed(read_sound(r.path), speed)).half() for r in chosen for speed in speeds]
@@ -105,7 +112,9 @@ class CodecJob:
         self.divergence_weight = divergence_weight
         self.held_out = held_out
 
-    def loss(self, model: nn.Module, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+    def loss(
+        self, model: nn.Module, batch: dict[str, Tensor], generator: torch.Generator
+    ) -> dict[str, Tensor]:
         mel = batch["mel"]
         posterior, decoded = model(mel, generator)
         distance = (decoded.float() - mel).abs().mean()
@@ -140,7 +149,9 @@ def train_codec(config: CodecTrainingConfig, corpus: Corpus, folder: Path) -> Me
     codec = config.model.build()
     frames = config.crop_latents * FRAMES_PER_LATENT
     crops = MelCrops(corpus_mels(corpus, codec, "train"), frames, config.loop.seed)
-    held_out = MelCrops(corpus_mels(corpus, codec, "validation", speeds=(1.0,)), frames, seed=config.loop.seed + 1)
+    held_out = MelCrops(
+        corpus_mels(corpus, codec, "validation", speeds=(1.0,)), frames, seed=config.loop.seed + 1
+    )
     job = CodecJob(config.divergence_weight, torch.stack([held_out[i]["mel"] for i in range(64)]))
     averaged = train(_Roundtrip(codec.vae), job, crops, config.loop, folder)
     codec.vae.load_state_dict(averaged.vae.state_dict())  # type: ignore[union-attr]  # a _Roundtrip

@@ -48,12 +48,20 @@ class DiTConfig(Config):
 
 class DiTTrainingConfig(Config):
     model: DiTConfig = DiTConfig()
-    lengths: tuple[PositiveInt, ...] = Field((64, 96, 194), description="latent frames of a crop, one per batch")
+    lengths: tuple[PositiveInt, ...] = Field(
+        (64, 96, 194), description="latent frames of a crop, one per batch"
+    )
     drop: float = Field(0.1, ge=0, lt=1, description="chance of each condition to be left out")
     hit_jitter: float = Field(0.012, ge=0, description="seconds; planners are not exact either")
     loop: LoopConfig = LoopConfig(
-        steps=6000, batch_size=16, learning_rate=8e-4, warmup=200, ema_decay=0.998, betas=(0.9, 0.99),
-        checkpoint_every=250, validate_every=1000,
+        steps=6000,
+        batch_size=16,
+        learning_rate=8e-4,
+        warmup=200,
+        ema_decay=0.998,
+        betas=(0.9, 0.99),
+        checkpoint_every=250,
+        validate_every=1000,
     )
 
 
@@ -163,7 +171,9 @@ def jittered(span: Span, seconds: float, rng: np.random.Generator) -> Span:
     if not span.hits:
         return span
     moved = sorted(float(np.clip(hit + rng.normal(0, seconds), span.onset, span.offset)) for hit in span.hits)
-    return span.model_copy(update={"hits": tuple(moved), "strengths": span.strengths if rng.random() < 0.5 else ()})
+    return span.model_copy(
+        update={"hits": tuple(moved), "strengths": span.strengths if rng.random() < 0.5 else ()}
+    )
 
 
 class DiTJob:

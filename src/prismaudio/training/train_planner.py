@@ -30,8 +30,13 @@ PLACES = 6  # pictures looked at per scene
 class PlannerTrainingConfig(Config):
     hit_weight: float = 12.0  # strikes are rare: one frame in a hundred
     loop: LoopConfig = LoopConfig(
-        steps=1500, batch_size=24, learning_rate=2e-3, weight_decay=0.05, ema_decay=0.995,
-        checkpoint_every=300, validate_every=300,
+        steps=1500,
+        batch_size=24,
+        learning_rate=2e-3,
+        weight_decay=0.05,
+        ema_decay=0.995,
+        checkpoint_every=300,
+        validate_every=300,
     )
 
 
@@ -60,7 +65,9 @@ def seen_activity(plan: Plan, frames: int) -> tuple[Tensor, Tensor]:
         for hit in span.hits:
             distance = (times - hit) * FPS
             weight = np.exp(-0.5 * (distance / 0.8) ** 2)
-            np.maximum.at(hits, (np.arange(frames), bins), np.where(weight > 0.2, weight, 0).astype(np.float32))
+            np.maximum.at(
+                hits, (np.arange(frames), bins), np.where(weight > 0.2, weight, 0).astype(np.float32)
+            )
         if not span.hits:
             inside = (times >= span.onset) & (times < span.offset)
             active[np.flatnonzero(inside), bins[inside]] = 1.0
@@ -83,8 +90,12 @@ class PlannerSamples(Dataset[dict[str, Tensor]]):
         if rng.random() < 0.5:
             motion, hits, active = mirrored(motion), hits.flip(1), active.flip(1)
         return {
-            "motion": motion, "hits": hits, "active": active,
-            "columns": columns, "azimuths": azimuths, "classes": classes,
+            "motion": motion,
+            "hits": hits,
+            "active": active,
+            "columns": columns,
+            "azimuths": azimuths,
+            "classes": classes,
         }
 
     @staticmethod
@@ -92,8 +103,13 @@ class PlannerSamples(Dataset[dict[str, Tensor]]):
         """Random moments of visible sources: (PLACES, C, F), (PLACES,), (PLACES,); class -100 where nothing is."""
         columns = torch.zeros(PLACES, *scene.pictures.shape[1:])
         azimuths, classes = torch.zeros(PLACES), torch.full((PLACES,), -100)
-        seen = [(e, s) for e in scene.plan.semantic.events if e.on_screen and e.label in INDEX
-                for s in scene.plan.temporal.spans if s.event == e.id]
+        seen = [
+            (e, s)
+            for e in scene.plan.semantic.events
+            if e.on_screen and e.label in INDEX
+            for s in scene.plan.temporal.spans
+            if s.event == e.id
+        ]
         places = {place.event: place for place in scene.plan.spatial.places}
         for row in range(PLACES if seen else 0):
             event, span = seen[int(rng.integers(len(seen)))]
@@ -122,13 +138,20 @@ class PlannerJob:
         self.hit_weight = torch.tensor(hit_weight)
         self.held_out = held_out
 
-    def loss(self, model: nn.Module, batch: dict[str, Tensor], generator: torch.Generator) -> dict[str, Tensor]:
+    def loss(
+        self, model: nn.Module, batch: dict[str, Tensor], generator: torch.Generator
+    ) -> dict[str, Tensor]:
         hits, active, names = model(batch)
         weight = self.hit_weight.to(hits.device)
         hit_loss = F.binary_cross_entropy_with_logits(hits.float(), batch["hits"], pos_weight=weight)
         active_loss = F.binary_cross_entropy_with_logits(active.float(), batch["active"])
         name_loss = F.cross_entropy(names.float(), batch["classes"].flatten(), label_smoothing=0.1)
-        return {"loss": 5 * hit_loss + active_loss + name_loss, "hit": hit_loss, "active": active_loss, "name": name_loss}
+        return {
+            "loss": 5 * hit_loss + active_loss + name_loss,
+            "hit": hit_loss,
+            "active": active_loss,
+            "name": name_loss,
+        }
 
     @torch.no_grad()
     def validate(self, model: nn.Module, writer: SummaryWriter, step: int) -> Mapping[str, float]:
@@ -140,7 +163,10 @@ class PlannerJob:
         known = classes >= 0
         top5 = names[known].topk(5, dim=-1).indices == classes[known, None]
         scores = {name: float(value) for name, value in losses.items()}
-        return scores | {"top1": float(top5[:, 0].float().mean()), "top5": float(top5.any(dim=1).float().mean())}
+        return scores | {
+            "top1": float(top5[:, 0].float().mean()),
+            "top5": float(top5.any(dim=1).float().mean()),
+        }
 
 
 class _PlannerPass(nn.Module):
@@ -157,7 +183,10 @@ class _PlannerPass(nn.Module):
 
 
 def train_planner(
-    config: PlannerTrainingConfig, scenes: Sequence[PlannerScene], held_out: Sequence[PlannerScene], folder: Path
+    config: PlannerTrainingConfig,
+    scenes: Sequence[PlannerScene],
+    held_out: Sequence[PlannerScene],
+    folder: Path,
 ) -> PlannerNetwork:
     """-> the averaged planner networks; resumes from `folder`."""
     torch.manual_seed(config.loop.seed)

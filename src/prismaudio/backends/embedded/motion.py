@@ -15,7 +15,9 @@ COLUMNS = 8
 FEATURES_PER_COLUMN = 4  # change, flow to the right, flow down, speed
 ANALYSIS_SIZE = (80, 56)
 NOISE_LEVELS = 3.0  # change below this many times the median is sensor noise
-CUT_CORRELATION = 0.55  # neighbouring frames less alike than this belong to different shots (spec/planner.md 4)
+CUT_CORRELATION = (
+    0.55  # neighbouring frames less alike than this belong to different shots (spec/planner.md 4)
+)
 DEAD_ZONE = 0.12  # pixels of camera shift that are measurement error
 
 
@@ -31,7 +33,7 @@ class MotionEncoder:
         """-> (K, 36), each about 0 to 1 or -1 to 1; the first frame has no motion."""
         grey = [_grey(image) for image in frames.images]
         rows = np.zeros((len(grey), self.dim), dtype=np.float32)
-        flow_engine = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+        flow_engine = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
         window = cv2.createHanningWindow(ANALYSIS_SIZE, cv2.CV_32F)
         for k in range(1, len(grey)):
             rows[k] = _compare(grey[k - 1], grey[k], flow_engine, window)
@@ -43,7 +45,10 @@ def _grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _compare(
-    earlier: NDArray[np.uint8], later: NDArray[np.uint8], flow_engine: cv2.DISOpticalFlow, window: NDArray[np.float32]
+    earlier: NDArray[np.uint8],
+    later: NDArray[np.uint8],
+    flow_engine: cv2.DISOpticalFlow,
+    window: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     """One row of features for two neighbouring frames."""
     if is_cut(earlier, later):
@@ -53,15 +58,17 @@ def _compare(
     before, after = earlier.astype(np.float32), later.astype(np.float32)
     (dx, dy), _ = cv2.phaseCorrelate(before, after, window)
     dx, dy = (value if DEAD_ZONE < abs(value) < 8 else 0.0 for value in (dx, dy))
-    steady = cv2.warpAffine(before, np.float32([[1, 0, dx], [0, 1, dy]]), ANALYSIS_SIZE, borderMode=cv2.BORDER_REPLICATE)
+    steady = cv2.warpAffine(
+        before, np.array([[1, 0, dx], [0, 1, dy]], dtype=np.float32), ANALYSIS_SIZE, borderMode=cv2.BORDER_REPLICATE
+    )
     change = np.abs(after - steady)
     change = np.maximum(change - NOISE_LEVELS * max(float(np.median(change)), 1.0), 0) / 64
-    flow = flow_engine.calc(earlier, later, None) - np.float32([dx, dy])
+    flow = flow_engine.calc(earlier, later, None) - np.array([dx, dy], dtype=np.float32)
     moving = change > 0.02
     flow = np.where(moving[..., None], flow, 0)
     speed = np.hypot(flow[..., 0], flow[..., 1])
     columns = [_columns(x) for x in (change * 8, flow[..., 0] * 2, flow[..., 1] * 2, speed * 2)]
-    rest = np.float32([dx / 4, dy / 4, 0, change.mean() * 8])
+    rest = np.array([dx / 4, dy / 4, 0, change.mean() * 8], dtype=np.float32)
     return np.concatenate([np.arcsinh(np.stack(columns, axis=1).ravel()), rest])
 
 

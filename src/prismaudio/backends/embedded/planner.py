@@ -68,7 +68,11 @@ class Recogniser(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(2 * FEATURES, elementwise_affine=False)
         self.layers = nn.Sequential(
-            nn.Dropout(0.3), nn.Linear(2 * FEATURES, width), nn.GELU(), nn.Dropout(0.3), nn.Linear(width, classes)
+            nn.Dropout(0.3),
+            nn.Linear(2 * FEATURES, width),
+            nn.GELU(),
+            nn.Dropout(0.3),
+            nn.Linear(width, classes),
         )
 
     def forward(self, columns: Tensor, azimuth: Tensor) -> Tensor:
@@ -112,7 +116,12 @@ class Track:
     def absorb(self, other: "Track") -> None:
         """Take the hits of `other` among one's own."""
         joined = sorted(
-            zip(self.times + other.times, self.azimuths + other.azimuths, self.strengths + other.strengths, strict=True)
+            zip(
+                self.times + other.times,
+                self.azimuths + other.azimuths,
+                self.strengths + other.strengths,
+                strict=True,
+            )
         )
         self.times, self.azimuths, self.strengths = (list(column) for column in zip(*joined, strict=True))
 
@@ -154,9 +163,7 @@ class EmbeddedPlanner:
         best = int(probabilities.argmax())
         return VOCABULARY[best].name, float(probabilities[best])
 
-    def _whole_picture(
-        self, columns: Tensor, image_classes: Tensor, duration: float
-    ) -> list[Named]:
+    def _whole_picture(self, columns: Tensor, image_classes: Tensor, duration: float) -> list[Named]:
         """Nothing moves: what is seen may still sound throughout, if it is known to."""
         seen = sound_of_image_classes(image_classes.mean(dim=0))
         if seen is None or seen[1] < SURE:
@@ -245,7 +252,9 @@ def write_plan(named: list[Named], duration: float) -> Plan:
     for number, (track, name, probability) in enumerate(named):
         event = f"s{number + 1}"
         events.append(
-            Event(id=event, sound=words[name], label=name, confidence=round(min(max(probability, 0.0), 1.0), 3))
+            Event(
+                id=event, sound=words[name], label=name, confidence=round(min(max(probability, 0.0), 1.0), 3)
+            )
         )
         spans.append(_span(event, track, duration))
         keys = tuple(

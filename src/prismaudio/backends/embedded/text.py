@@ -52,7 +52,9 @@ class WordTable:
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        return Tokenizer.from_file(str(_package_folder() / "tokenizers" / "l2_supercat_tokenizer_config.json"))
+        return Tokenizer.from_file(
+            str(_package_folder() / "tokenizers" / "l2_supercat_tokenizer_config.json")
+        )
 
     @cached_property
     def _table(self) -> NDArray[np.float32]:

