@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -47,15 +48,18 @@ def write_clip(
     fps: int = 25,
     codec: str = "libx264",
     rotation: tuple[float, bool] = (0, False),
-    options: dict[str, str] | None = None,
     sound: Audio | None = None,
+    **options: str,
 ) -> Path:
-    """Encode `images`, each shown from its moment on (default: a constant rate)."""
+    """Encode `images`, each shown from its moment on (default: a constant rate).
+
+    rotation: degrees counter-clockwise, then mirrored or not; options: the encoder's.
+    """
     moments = milliseconds or [i * 1000 // fps for i in range(len(images))]
     with av.open(
         path, "w", container_options={"movflags": "+faststart"} if path.suffix == ".mp4" else {}
     ) as out:
-        stream = out.add_stream(codec, rate=fps, options=LOSSLESS.get(codec, {}) | (options or {}))
+        stream = out.add_stream(codec, rate=fps, options=LOSSLESS.get(codec, {}) | options)
         stream.thread_count = 1
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = "yuv420p" if stream.height % 2 == stream.width % 2 == 0 else "yuv444p"
@@ -81,8 +85,8 @@ def write_clip(
     return path
 
 
-def write_greys(path: Path, count: int, **options: object) -> Path:
-    return write_clip(path, [grey(10 * i) for i in range(count)], **options)  # type: ignore[arg-type]
+def write_greys(path: Path, count: int, **choices: Any) -> Path:
+    return write_clip(path, [grey(10 * i) for i in range(count)], **choices)
 
 
 def shown(images: np.ndarray) -> list[int]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from prismaudio.models import lengths
 from prismaudio.models.conditioning import Conditions, Features, Keep, draw_keep, pad
-from prismaudio.models.dit import ConditionedDiT
+from prismaudio.models.dit import ConditionedDiT, readable
 
 FRAMES = 11
 
@@ -95,6 +95,14 @@ def test_a_clip_without_real_tokens_is_a_clip_without_conditions(model: Conditio
     with torch.no_grad():
         bare = model.dit(x, torch.tensor(0.3), None)
     agree(run(model, hidden, x), bare)
+
+
+def test_attention_is_never_asked_to_read_nothing():
+    """A softmax over nothing is nan in some of torch's ways to attend."""
+    mask = torch.tensor([[True, False], [False, False]])
+    readable_mask = readable(mask)
+    assert readable_mask is not None
+    assert readable_mask.tolist() == [[[[True, False]]], [[[True, True]]]]
 
 
 def test_dropping_everything_is_the_unconditional_velocity(model: ConditionedDiT):

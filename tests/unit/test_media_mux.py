@@ -168,7 +168,7 @@ def test_mp4_is_ready_to_stream(tmp_path: Path):
 
 
 def test_a_truncated_video_gets_sound_for_what_is_there(tmp_path: Path):
-    whole = write_clip(tmp_path / "whole.mp4", noise(30), options={"g": "5"})
+    whole = write_clip(tmp_path / "whole.mp4", noise(30), g="5")
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     mux(cut, hiss(2.0), tmp_path / "out.mp4")

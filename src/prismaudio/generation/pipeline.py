@@ -71,7 +71,7 @@ class VideoToAudio:
         """The four thoughts about `video`, to be read, edited and given back to a call."""
         stages, options = Stages(progress), Options.parse({"duration": duration}, source="options")
         seconds = picture_seconds(Path(video), options)
-        plan = self._plan(self._watch(Path(video), seconds, stages), seconds, stages)
+        plan = self.think(self._watch(Path(video), seconds, stages), seconds, stages)
         return apply_prompt(plan, prompt, negative_prompt)
 
     def __call__(  # noqa: PLR0913  # the choices of a user, by name
@@ -108,13 +108,8 @@ class VideoToAudio:
         given = plan if plan is None or isinstance(plan, Plan) else Plan.load(Path(plan))
         seconds = picture_seconds(video, options)
         seen = self._watch(video, seconds, stages)
-        told = apply_prompt(given or self._plan(seen, seconds, stages), prompt, negative_prompt)
-        with stages.stage("generate") as report:
-            latents = self.sampler(told, seen, seconds, options, report)
-        with stages.stage("decode") as report:
-            sound = decode(self.codec, latents.to(self.codec_device), report)
-        with stages.stage("master"):
-            audio, level = master(Audio(sound, self.codec.sample_rate), told, seconds, options)
+        told = apply_prompt(given or self.think(seen, seconds, stages), prompt, negative_prompt)
+        audio, level = self.sound(seen, told, seconds, options, stages)
         return Generation(
             video=video,
             audio=audio,
@@ -124,6 +119,22 @@ class VideoToAudio:
             backends=self.backends() | {"planner": told.provenance.planner},
             notes=notes(told, seconds),
         )
+
+    def think(self, seen: Seen, seconds: float, stages: Stages) -> Plan:
+        """The planner's own thoughts."""
+        with stages.stage("plan"):
+            return self.model.planner.plan(seen.motion, seen.columns, seen.image_classes, seconds)
+
+    def sound(
+        self, seen: Seen, plan: Plan, seconds: float, options: Options, stages: Stages
+    ) -> tuple[Audio, float]:
+        """The sound of a plan, and its loudness in LUFS."""
+        with stages.stage("generate") as report:
+            latents = self.sampler(plan, seen, seconds, options, report)
+        with stages.stage("decode") as report:
+            decoded = decode(self.codec, latents.to(self.codec_device), report)
+        with stages.stage("master"):
+            return master(Audio(decoded, self.codec.sample_rate), plan, seconds, options)
 
     def backends(self) -> dict[str, str]:
         """What for -> the model that does it."""
@@ -139,10 +150,6 @@ class VideoToAudio:
     def _watch(self, video: Path, seconds: float, stages: Stages) -> Seen:
         with stages.stage("watch") as report:
             return watch(video, self.model, seconds, report)
-
-    def _plan(self, seen: Seen, seconds: float, stages: Stages) -> Plan:
-        with stages.stage("plan"):
-            return self.model.planner.plan(seen.motion, seen.columns, seen.image_classes, seconds)
 
 
 def picture_seconds(video: Path, options: Options) -> float:

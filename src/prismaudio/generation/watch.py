@@ -47,6 +47,15 @@ def watch(path: Path, model: EmbeddedModel, seconds: float, report: Callable[[fl
     return Seen(torch.cat(motion), torch.cat(columns), torch.cat(classes), torch.cat(video))
 
 
+def watch_frames(frames: Frames, model: EmbeddedModel) -> Seen:
+    """The same of pictures in memory, at the rate and size motion wants."""
+    slots = np.arange(max(1, int(frames.duration * model.vision.fps + 1e-6))) + 0.5
+    shown = np.minimum((slots * frames.fps / model.vision.fps).astype(int), len(frames.images) - 1)
+    columns = model.vision.network.columns(Frames(frames.images[shown], model.vision.fps))
+    classes = model.vision.network.image_classes(columns)
+    return Seen(model.motion.encode(frames), columns.half(), classes, model.vision.projection(columns))
+
+
 def motion_after(previous: np.ndarray | None, frames: Frames, model: EmbeddedModel) -> Tensor:
     """Motion of a chunk whose first frame follows `previous` (1, height, width, 3): -> (len(frames), 36)"""
     if previous is None:

@@ -27,6 +27,7 @@ Subtype = Literal["PCM_16", "PCM_24", "FLOAT"]
 
 SUBTYPES: dict[str, list[Subtype]] = {".wav": ["PCM_16", "PCM_24", "FLOAT"], ".flac": ["PCM_16", "PCM_24"]}
 GAP = 0.05  # seconds between packets that mean silence; less is jitter
+LONGEST_GAP = 3600.0  # more is a damaged timestamp
 TICK = 0.002  # seconds; .mkv and .webm keep time in whole milliseconds
 
 
@@ -113,6 +114,8 @@ def _read_any(path: Path) -> tuple[Samples, int]:
             kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
             raise UnreadableAudio(path, f"it has no sound, only {kinds}", "give a file with sound")
         stream = container.streams.audio[0]
+        if stream.codec_context is None or stream.codec_context.sample_rate <= 0:
+            raise UnreadableAudio(path, "its sound is in an unknown format", "re-encode it")
         rate = stream.codec_context.sample_rate
         zero = _picture_start(container)
         pieces: list[Samples] = []
@@ -120,7 +123,7 @@ def _read_any(path: Path) -> tuple[Samples, int]:
         for moment, piece in _decode(container, stream):
             zero = moment if zero is None else zero
             ahead = round((moment - zero) * rate) - length
-            if abs(ahead) > (GAP if pieces else TICK) * rate:
+            if (GAP if pieces else TICK) * rate < abs(ahead) < LONGEST_GAP * rate:
                 piece = np.pad(piece[:, max(0, -ahead) :], ((0, 0), (max(0, ahead), 0)))
             pieces.append(piece)
             length += piece.shape[1]
@@ -154,12 +157,13 @@ def _decode(container: InputContainer, stream: AudioStream) -> Iterator[tuple[Fr
     rate = stream.codec_context.sample_rate
     converters: dict[str, AudioResampler] = {}  # a broadcast may change its format on the way
     now = Fraction(0)
-    for frame in (frame for packet in packets(container, stream) for frame in decoded(stream, packet)):
+    for frame in (frame for packet in packets(container, stream) for frame in decoded(stream, packet) or []):
         layout = "mono" if frame.layout.nb_channels == 1 else "stereo"
         kind = f"{frame.format.name} {frame.layout.name} {frame.sample_rate}"
         if kind not in converters:
             converters[kind] = AudioResampler(format="fltp", layout=layout, rate=rate)
-        now = now if frame.pts is None else frame.pts * frame.time_base
+        if frame.pts is not None and frame.time_base is not None:
+            now = frame.pts * frame.time_base
         for converted in converters[kind].resample(frame):
             samples = converted.to_ndarray().astype(np.float32, copy=False)
             yield now, samples

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, overload
+from typing import Any, NamedTuple, overload
 
 import av
 import numpy as np
@@ -17,15 +17,12 @@ from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from prismaudio.errors import NoVideoStream
+from prismaudio.errors import NoVideoStream, UnreadableVideo
 from prismaudio.media.preprocess import Image
 
 logger = logging.getLogger(__name__)
 
 UNKNOWN_RATE = Fraction(25)  # for pictures that come without any timing
-
-
-MediaStream = TypeVar("MediaStream", bound=Stream)
 
 
 class Orientation(NamedTuple):
@@ -54,12 +51,14 @@ def picture_stream(container: InputContainer, path: Path) -> VideoStream:
     """The first video stream that is not a cover image."""
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
+            if stream.codec_context is None:  # whatever the type says: nobody knows the codec
+                raise UnreadableVideo(path, "its picture is in an unknown format", "re-encode it")
             return stream
     kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
     raise NoVideoStream(path, f"it has no moving picture, only {kinds}", "give a video file")
 
 
-def packets(container: InputContainer, *streams: MediaStream) -> "Iterator[Packet[MediaStream]]":
+def packets(container: InputContainer, *streams: Stream) -> "Iterator[Packet[Any]]":
     """All packets that can be had; the last one is empty and flushes the decoder."""
     try:
         yield from container.demux(*streams)
@@ -69,26 +68,30 @@ def packets(container: InputContainer, *streams: MediaStream) -> "Iterator[Packe
 
 
 @overload
-def decoded(stream: VideoStream, packet: "Packet[VideoStream]") -> list[VideoFrame]: ...
+def decoded(stream: VideoStream, packet: "Packet[VideoStream]") -> list[VideoFrame] | None: ...
 @overload
-def decoded(stream: AudioStream, packet: "Packet[AudioStream]") -> list[AudioFrame]: ...
-def decoded(stream: VideoStream | AudioStream, packet: "Packet[Any]") -> list[Any]:
-    """The frames that a packet completes; none if it is damaged."""
+def decoded(stream: AudioStream, packet: "Packet[AudioStream]") -> list[AudioFrame] | None: ...
+def decoded(stream: VideoStream | AudioStream, packet: "Packet[Any]") -> list[Any] | None:
+    """The frames that a packet completes; None if it is damaged."""
     try:
         return [*stream.decode(packet if packet.size else None)]
-    except av.FFmpegError as problem:
-        logger.warning("%s: damaged %s skipped: %s", stream.container.name, stream.type, problem.strerror)
-        return []
+    except av.FFmpegError:
+        return None
 
 
 def pictures(container: InputContainer, stream: VideoStream) -> Iterator[tuple[Fraction, VideoFrame]]:
     """Every picture that decodes, with its timestamp in seconds."""
     now = -picture_length(stream)
+    damaged = 0
     for packet in packets(container, stream):
-        for frame in decoded(stream, packet):
+        frames = decoded(stream, packet)
+        damaged += frames is None
+        for frame in frames or []:
             moment = timestamp(frame, stream)
             now = now + picture_length(stream) if moment is None else moment * time_base(stream)
             yield now, frame
+    if damaged:
+        logger.warning("%s: %d damaged pictures were skipped", container.name, damaged)
 
 
 def timestamp(timed: "VideoFrame | Packet[VideoStream]", stream: VideoStream) -> int | None:

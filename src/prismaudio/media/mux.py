@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from heapq import merge
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -189,9 +190,9 @@ def _copied_streams(
     return copies
 
 
-def _copied_packets(source: InputContainer, copies: dict[int, Stream]) -> Iterator[Packet]:
+def _copied_packets(source: InputContainer, copies: dict[int, Stream]) -> "Iterator[Packet[Any]]":
     """The packets of the copied streams; decoding times that are missing at the start are counted back."""
-    waiting: dict[int, list[Packet]] = {index: [] for index in copies}
+    waiting: dict[int, list[Packet[Any]]] = {index: [] for index in copies}
     for packet in packets(source, *(source.streams[index] for index in copies)):
         if packet.size == 0:
             continue
@@ -210,7 +211,7 @@ def _copied_packets(source: InputContainer, copies: dict[int, Stream]) -> Iterat
         raise UnreadableVideo(_path(source), "its pictures carry no timestamps", "convert it to .mp4 first")
 
 
-def _encoded_packets(track: AudioStream, sound: Audio, start: Fraction) -> Iterator[Packet]:
+def _encoded_packets(track: AudioStream, sound: Audio, start: Fraction) -> "Iterator[Packet[Any]]":
     """The new sound, beginning at `start`."""
     samples = sound.samples.detach().float().cpu().numpy()
     offset = round(start * sound.sample_rate)
@@ -232,5 +233,5 @@ def _name(stream: Stream) -> str:
     return stream.codec_context.codec.canonical_name
 
 
-def _moment(packet: Packet) -> Fraction:
+def _moment(packet: "Packet[Any]") -> Fraction:
     return (packet.dts or 0) * packet.time_base

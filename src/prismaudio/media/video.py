@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +34,9 @@ from prismaudio.media.decode import (
 from prismaudio.media.files import open_media
 from prismaudio.media.preprocess import Image, View
 from prismaudio.types import Frames
+
+SEEK_MARGIN = 1  # second; indices go by the time of decoding, which comes earlier
+LONGEST_STILL = 3600.0  # seconds one picture may stay; more is a damaged timestamp
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,9 @@ def probe(path: Path | str) -> VideoInfo:
             raise UnreadableVideo(path, problem, "re-encode or download it again")
         turn = orientation(first, stream)
         duration = float(span.end - span.start)
+        if duration <= 0 or span.longest > LONGEST_STILL:
+            problem = f"its timestamps are damaged: one picture would last {float(span.longest):.0f} s"
+            raise UnreadableVideo(path, problem, "re-encode or download it again")
         return VideoInfo(
             duration=duration,
             start=span.start,
@@ -176,10 +182,10 @@ def _slot(since_zero: Fraction, fps: float) -> int:
 
 
 def _seek(container: InputContainer, stream: VideoStream, moment: Fraction) -> None:
-    """Jump to a key frame before `moment` where an index makes that reliable."""
-    if container.format.name.split(",")[0] in {"mov", "matroska", "avi"}:
+    """Jump to a key frame well before `moment`, where an index makes that reliable."""
+    if container.format.name.split(",")[0] in {"mov", "matroska"}:
         with suppress(av.FFmpegError):
-            container.seek(int(moment / time_base(stream)), stream=stream)
+            container.seek(int((moment - SEEK_MARGIN) / time_base(stream)), stream=stream)
 
 
 class _Span(NamedTuple):
@@ -187,6 +193,7 @@ class _Span(NamedTuple):
 
     start: Fraction
     end: Fraction
+    longest: Fraction  # that one picture stays
     pictures: int
     damaged: int
 
@@ -200,19 +207,20 @@ def _scan(container: InputContainer, stream: VideoStream) -> tuple[VideoFrame | 
     length = max(1, round(picture_length(stream) / time_base(stream)))  # ticks, where a packet does not say
     for packet in packets(container, stream):
         if first is None:
-            first = next(iter(decoded(stream, packet)), None)
+            first = next(iter(decoded(stream, packet) or []), None)
         if packet.size and not packet.is_discard:
             moment = timestamp(packet, stream)
             begins.append(moment if moment is not None else ends[-1] if ends else 0)
             ends.append(begins[-1] + (packet.duration or length))
             damaged += packet.is_corrupt
     if first is None or not begins:
-        return None, _Span(Fraction(0), Fraction(0), 0, 0)
+        return None, _Span(Fraction(0), Fraction(0), Fraction(0), 0, 0)
     shown = timestamp(first, stream)
     start = min(begins) if shown is None else shown
     delay = start - min(begins) if stream.container.format.name == "avi" else 0
+    longest = max(after - before for before, after in pairwise(sorted([*begins, max(ends)])))
     tick = time_base(stream)
-    return first, _Span(start * tick, (max(ends) + delay) * tick, len(begins), damaged)
+    return first, _Span(start * tick, (max(ends) + delay) * tick, longest * tick, len(begins), damaged)
 
 
 def _notes(stream: VideoStream, span: _Span) -> Iterator[str]:

@@ -72,7 +72,9 @@ class Conditioner(nn.Module):
         self.video = TokenMLP(video_dim, width)
         self.text = TokenMLP(text_dim, width)
         self.sync = TokenMLP(sync_dim, width)
-        self.sync_position = nn.Parameter(torch.randn(1, 1, SYNC_TOKENS_PER_SEGMENT, sync_dim) * 0.02)
+        self.sync_position = nn.Parameter(
+            nn.init.normal_(torch.empty(1, 1, SYNC_TOKENS_PER_SEGMENT, sync_dim), std=0.02)
+        )
 
     def forward(self, features: Features) -> Conditions:
         """Sync tokens keep their number here; the transformer stretches them to the frames of its sound."""

@@ -127,7 +127,10 @@ class ConditionedDiT(nn.Module):
 
 
 def readable(mask: Tensor | None) -> Tensor | None:
-    """mask: (B, S) bool -> (B, 1, 1, S). A clip without real tokens reads zeros, which add nothing."""
+    """mask: (B, S) bool -> (B, 1, 1, S). A clip without real tokens reads zeros, which add nothing.
+
+    Some of torch's ways to attend answer nan where nothing may be read.
+    """
     if mask is None:
         return None
     return (mask | ~mask.any(dim=1, keepdim=True))[:, None, None]

@@ -18,7 +18,7 @@ class TimeEmbedding(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.frequencies = nn.Parameter(torch.randn(FOURIER_FEATURES // 2, 1))
+        self.frequencies = nn.Parameter(nn.init.normal_(torch.empty(FOURIER_FEATURES // 2, 1)))
         self.network = nn.Sequential(nn.Linear(FOURIER_FEATURES, width), nn.SiLU(), nn.Linear(width, width))
 
     def forward(self, t: Tensor) -> Tensor:

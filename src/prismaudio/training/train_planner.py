@@ -30,7 +30,7 @@ PLACES = 6  # pictures looked at per scene
 class PlannerTrainingConfig(Config):
     hit_weight: float = 12.0  # strikes are rare: one frame in a hundred
     loop: LoopConfig = LoopConfig(
-        steps=1500,
+        steps=1000,
         batch_size=24,
         learning_rate=2e-3,
         weight_decay=0.05,

@@ -26,7 +26,7 @@ from prismaudio.dimensions.temporal import Span, TemporalThought
 
 FPS = MotionEncoder.fps
 PICTURE_FPS = 4.0
-HIT_THRESHOLD = 0.4
+HIT_THRESHOLD = 0.6
 ACTIVE_THRESHOLD = 0.5
 SHORTEST_SUSTAINED = 0.6  # seconds
 SAME_PLACE = 0.4  # azimuth difference below which two hits belong to one source
@@ -66,19 +66,20 @@ class Recogniser(nn.Module):
 
     def __init__(self, classes: int, width: int = 192) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(2 * FEATURES, elementwise_affine=False)
+        self.norm = nn.LayerNorm(FEATURES, elementwise_affine=False)
         self.layers = nn.Sequential(
-            nn.Dropout(0.3),
+            nn.Dropout(0.8),  # a handful of sprites per class: what is learned must not hang on few features
             nn.Linear(2 * FEATURES, width),
             nn.GELU(),
-            nn.Dropout(0.3),
+            nn.Dropout(0.5),
             nn.Linear(width, classes),
         )
 
     def forward(self, columns: Tensor, azimuth: Tensor) -> Tensor:
         """columns: (B, C, F), azimuth: (B,) in [-1, 1] -> (B, classes)"""
-        here = torch.cat([at_azimuth(columns, azimuth), columns.mean(dim=1)], dim=-1)
-        return self.layers(self.norm(here))
+        here = at_azimuth(columns, azimuth)
+        apart = here - columns.mean(dim=1)  # what this place has and the rest of the picture has not
+        return self.layers(torch.cat([self.norm(here), self.norm(apart)], dim=-1))
 
 
 def at_azimuth(columns: Tensor, azimuth: Tensor) -> Tensor:

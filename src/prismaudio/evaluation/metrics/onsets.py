@@ -31,47 +31,57 @@ class OnsetDetector:
 
     frames_per_second: float = 200.0
     range_db: float = 50.0  # below the loudest band and moment of the clip: not heard
-    floor: float = 2.0  # what stays under so many times the median of its band is that band's noise
-    lag: int = 4  # frames between the spectra that are compared
-    neighbours: int = 3  # mel bands over which a partial may have wandered
-    threshold: float = 0.3
-    above_mean: float = 2.5  # and so many times the mean flux of the second before
-    gap: float = 0.18  # seconds between onsets
+    noise: float = 1.0  # what stays under so many times the median of its band is the band's own noise
+    lag: int = 10  # frames between the spectra that are compared: long enough for a soft attack
+    sharp_lag: int = 2  # the same when the moment is pinned down
+    neighbours: int = 9  # mel bands over which a partial may have wandered
+    threshold: float = 0.2  # nats a peak of flux must exceed
+    above_mean: float = 3.0  # and so many times the mean flux of the second around
+    gap: float = 0.19  # seconds between onsets
 
     def __call__(self, audio: Audio) -> list[float]:
         """-> rising seconds."""
         hop = round(audio.sample_rate / self.frames_per_second)
         rate = audio.sample_rate / hop
-        flux = self.flux(audio, hop)
+        loudness = self.loudness(audio, hop)
+        flux, sharp = (rise(loudness, lag, self.neighbours) for lag in (self.lag, self.sharp_lag))
         highest = maximum_filter1d(flux, 2 * round(0.03 * rate) + 1)
-        second = round(rate)
-        before = uniform_filter1d(flux, second, mode="constant", origin=(second - 1) // 2)
-        peaks = np.flatnonzero((flux == highest) & (flux > self.threshold + self.above_mean * before))
-        seconds = (peaks - self.lag / 4) / rate  # flux peaks when the window is full of the new sound
-        return _spaced(seconds, flux[peaks], self.gap)
+        around = uniform_filter1d(flux, round(rate))
+        peaks = np.flatnonzero((flux == highest) & (flux > self.threshold + self.above_mean * around))
+        kept = _spaced(peaks, flux[peaks], round(self.gap * rate))
+        return sorted({float(self._moment(sharp, peak) / rate) for peak in kept})
 
-    def flux(self, audio: Audio, hop: int) -> NDArray[np.float32]:
-        """-> (K,) mean rise of log magnitude over `lag` frames, in nats."""
+    def loudness(self, audio: Audio, hop: int) -> NDArray[np.float32]:
+        """-> (M, K) log magnitude in nats, 0 where nothing but noise is heard."""
         power = (stft(audio.samples, SIZE, hop).abs() ** 2).mean(dim=0)
-        magnitude = (mel_filters(BANDS, SIZE, audio.sample_rate) @ power).sqrt().numpy()  # (M, K)
+        magnitude = (mel_filters(BANDS, SIZE, audio.sample_rate) @ power).sqrt().numpy()
         audible = max(float(magnitude.max()) * 10 ** (-self.range_db / 20), 1e-7)
-        noise = self.floor * np.median(magnitude, axis=1, keepdims=True)
-        loudness = np.log1p(magnitude / np.maximum(noise, audible))
-        reference = maximum_filter1d(loudness, self.neighbours, axis=0)
-        earlier = np.pad(reference, ((0, 0), (self.lag, 0)), mode="edge")[:, : loudness.shape[1]]
-        return np.maximum(loudness - earlier, 0).mean(axis=0)
+        noise = self.noise * np.median(magnitude, axis=1, keepdims=True)
+        return np.log1p(magnitude / np.maximum(noise, audible))
+
+    def _moment(self, sharp: NDArray[np.float32], peak: int) -> int:
+        """The frame of the steepest rise among those that the peak compares."""
+        first = max(peak - self.lag, 0)
+        return first + int(np.argmax(sharp[first : peak + 3]))
+
+
+def rise(loudness: NDArray[np.float32], lag: int, neighbours: int) -> NDArray[np.float32]:
+    """loudness: (M, K) -> (K,) mean growth within `lag` frames; the beginning of the clip is no growth."""
+    reference = maximum_filter1d(loudness, neighbours, axis=0)
+    earlier = np.pad(reference, ((0, 0), (lag, 0)), mode="edge")[:, : loudness.shape[1]]
+    return np.maximum(loudness - earlier, 0).mean(axis=0)
 
 
 DETECTOR = OnsetDetector()
 
 
-def _spaced(seconds: NDArray[np.float64], strengths: NDArray[np.float32], gap: float) -> list[float]:
+def _spaced(peaks: NDArray[np.intp], strengths: NDArray[np.float32], gap: int) -> list[int]:
     """Of peaks closer than `gap` the strongest; strongest first, so that a chain of peaks keeps its ends."""
-    kept: list[float] = []
-    for index in np.argsort(-strengths, kind="stable"):
-        if all(abs(seconds[index] - other) >= gap for other in kept):
-            kept.append(float(seconds[index]))
-    return sorted(kept)
+    kept: list[int] = []
+    for peak in peaks[np.argsort(-strengths, kind="stable")]:
+        if all(abs(peak - other) >= gap for other in kept):
+            kept.append(int(peak))
+    return kept
 
 
 class Matches(NamedTuple):

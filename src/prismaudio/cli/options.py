@@ -1,0 +1,31 @@
+"""The options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Video = Annotated[Path, typer.Argument(help="The video, of any kind that ffmpeg reads.", metavar="VIDEO")]
+Prompt = Annotated[
+    str,
+    typer.Option(
+        help="What shall sound, as phrases between commas; '+rain' only adds. Without it the planner decides.",
+        metavar="TEXT",
+    ),
+]
+NegativePrompt = Annotated[
+    str, typer.Option("--negative-prompt", "--avoid", help="What must not sound.", metavar="TEXT")
+]
+Duration = Annotated[
+    float | None, typer.Option(help="Sound only the first so many seconds.", metavar="SECONDS")
+]
+Model = Annotated[
+    str, typer.Option(help="'embedded', or a folder of weights that training wrote.", metavar="NAME")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.", metavar="NAME")]
+DType = Annotated[str, typer.Option("--dtype", help="auto, float32, bfloat16.", metavar="NAME")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite files that exist.")]
+CorpusFolder = Annotated[
+    Path | None,
+    typer.Option("--corpus", help="Labelled sounds and sprites; default: of the checkout.", metavar="DIR"),
+]
