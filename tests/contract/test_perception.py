@@ -17,7 +17,9 @@ WIDTH, HEIGHT = MotionEncoder.frame_size
 def background(seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     blotches = rng.uniform(20, 230, (HEIGHT // 2, WIDTH // 2, 3)).astype(np.float32)
-    return cv2.resize(blotches, (4 * WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC).clip(0, 255).astype(np.uint8)
+    return (
+        cv2.resize(blotches, (4 * WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC).clip(0, 255).astype(np.uint8)
+    )
 
 
 def clip(square_x: list[int], camera_x: list[int] | None = None) -> Frames:

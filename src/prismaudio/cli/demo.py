@@ -25,9 +25,9 @@ def demo(
     Example:
       prismaudio demo out/
     """
-    from prismaudio.backends.embedded.bundle import assets
     from prismaudio.cli.outputs import make_folder, print_plan
     from prismaudio.cli.progress import ProgressBar
+    from prismaudio.generation.loading import assets
     from prismaudio.generation.picture import draw
     from prismaudio.generation.pipeline import VideoToAudio
 

@@ -35,6 +35,7 @@ from prismaudio.types import Audio, Frames
 
 System = Callable[[Scene, Frames | None, Plan, int], Audio]  # scene, its pictures, the true plan, its number
 TRUTH, CODEC = "truth", "codec"
+PICTURE_SIZE = (320, 224)
 LENGTH_TOLERANCE = 0.1  # seconds by which a sound may miss its scene
 
 
@@ -122,7 +123,12 @@ def tasks(corpus: Corpus, config: BenchmarkConfig, *, pictures: bool) -> Iterato
     """The scenes of the benchmark, drawn one at a time."""
     for index in range(config.count):
         scene = draw_scene(config.seed, index, config.split, corpus, config.stage)
-        yield Task(index, scene, scene.plan(corpus), render(scene) if pictures and config.pictures else None)
+        yield Task(
+            index,
+            scene,
+            scene.plan(corpus),
+            render(scene, *PICTURE_SIZE) if pictures and config.pictures else None,
+        )
 
 
 class Entrant:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from prismaudio.evaluation.metrics.bootstrap import bootstrap
@@ -54,8 +54,11 @@ def codec_report(codec: Codec, corpus: Corpus, split: Split, most: int) -> Recon
 
 @torch.no_grad()
 def round_trip(codec: Codec, samples: Tensor) -> Tensor:
-    """samples: (2, N) -> (2, N), encoded and decoded."""
-    return codec.decode(codec.encode(samples[None]))[0, :, : samples.shape[-1]]
+    """samples: (2, N) -> (2, N), encoded and decoded wherever the codec's weights are."""
+    parameters = codec.parameters() if isinstance(codec, nn.Module) else ()
+    device = next((parameter.device for parameter in parameters), samples.device)
+    decoded = codec.decode(codec.encode(samples[None].to(device)))
+    return decoded[0, :, : samples.shape[-1]].to(samples)
 
 
 def _distances(codec: Codec, crop: NDArray[np.float32]) -> tuple[float, float]:

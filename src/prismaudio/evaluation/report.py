@@ -1,5 +1,6 @@
 """What a benchmark found, as a table for people and as JSON for programs; every figure with its 95 % interval."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ class Report(Config):
             figures = [_short(system.measures[name]) for name in names]
             rows.append([system.name, *figures, str(system.decoded), f"{system.seconds_per_scene:.2f}"])
         rows.append(["chance", *(f"{self.chance[n]:.2f}" if n in self.chance else "" for n in names), "", ""])
-        lines = [*_aligned(rows), "", "Figures with 95 % intervals over scenes (bootstrap)."]
+        lines = [*_aligned(rows), "", "± is half the 95 % interval over scenes (bootstrap)."]
         accuracy = ", ".join(f"{name} {value:.2f}" for name, value in self.judge_accuracy.items())
         lines.append(f"The judge of classes on real held-out recordings: {accuracy}.")
         if self.reconstruction is not None:
@@ -76,7 +77,7 @@ class Report(Config):
 
 def _short(interval: Interval) -> str:
     value, low, high = interval
-    return "-" if value != value else f"{value:.2f} [{low:.2f}, {high:.2f}]"  # noqa: PLR0124  # nan
+    return "-" if math.isnan(value) else f"{value:.2f} ±{(high - low) / 2:.2f}"
 
 
 def _aligned(rows: list[list[str]]) -> list[str]:

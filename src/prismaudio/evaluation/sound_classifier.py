@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from prismaudio.backends.embedded.bundle import assets
+from prismaudio.generation.loading import assets
 from prismaudio.media.audio import resample
 from prismaudio.models.checkpoints import load_weights, read_config
 from prismaudio.models.sound_classifier import SAMPLE_RATE, SoundClassifier, classifier_mel

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from prismaudio.backends.embedded.bundle import EmbeddedModel, load_embedded
 from prismaudio.dimensions.plan import Plan
 from prismaudio.generation.engine import Engine, choose_engine, decode
+from prismaudio.generation.loading import EmbeddedModel, load_embedded
 from prismaudio.generation.options import Options
 from prismaudio.generation.prompting import apply_prompt
 from prismaudio.generation.sampling import LatentSampler

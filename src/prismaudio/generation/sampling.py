@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from prismaudio.backends.embedded.bundle import EmbeddedModel
 from prismaudio.backends.embedded.text import WordTable
 from prismaudio.data.features import ClipFeatures, collate, describe
 from prismaudio.dimensions.plan import Plan
@@ -17,6 +16,7 @@ from prismaudio.dimensions.window import window
 from prismaudio.errors import PrismAudioError
 from prismaudio.flow.sampler import Velocity, guided, time_grid, trajectory
 from prismaudio.generation.engine import Engine
+from prismaudio.generation.loading import EmbeddedModel
 from prismaudio.generation.long import GROUP, Layout, blended
 from prismaudio.generation.options import Options
 from prismaudio.generation.prompting import negative_plan, without_avoid

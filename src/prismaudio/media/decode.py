@@ -125,7 +125,7 @@ def orientation(frame: VideoFrame, stream: VideoStream) -> Orientation:
 
 def upright(frame: VideoFrame, turn: Orientation) -> Image:
     """The picture as it is meant to be seen."""
-    image = frame.to_ndarray(format="rgb24")
+    image = frame.to_ndarray(format="rgb24", threads=1)  # more only wait for each other
     if turn.lying:
         image = image.swapaxes(0, 1)
     across, down = (turn.c, turn.b) if turn.lying else (turn.a, turn.d)

@@ -26,19 +26,31 @@ def render(scene: Scene, width: int = 160, height: int = 112) -> Frames:
 
 def iter_frames(scene: Scene, width: int, height: int) -> Iterator[Image]:
     """One (H, W, 3) RGB picture after the other; frame k shows second k / 25."""
-    rng = np.random.default_rng((scene.noise_seed, 2))
-    shots = [_Backdrop(rng, width, height) for _ in range(2)]
-    actors = [_Actor(s, rng) for s in (*scene.distractors, *scene.sources) if s.sprite is not None]
-    exposure, grain = float(rng.uniform(0.75, 1.1)), float(rng.uniform(0, 5))
+    theatre = Theatre(scene, width, height)
     for k in range(round(scene.duration * FPS)):
-        t = k / FPS
-        second = scene.cut_at is not None and t >= scene.cut_at
-        frame, shift = shots[int(second)].at(t)
-        for actor in actors:
+        yield theatre.picture(k / FPS)
+
+
+class Theatre:
+    """A scene set up to be looked at, at any moments and in any size; grain is new in every picture."""
+
+    def __init__(self, scene: Scene, width: int, height: int) -> None:
+        self.scene = scene
+        self.rng = np.random.default_rng((scene.noise_seed, 2))
+        self.shots = [_Backdrop(self.rng, width, height) for _ in range(2)]
+        cast = (*scene.distractors, *scene.sources)
+        self.actors = [_Actor(source, self.rng) for source in cast if source.sprite is not None]
+        self.exposure, self.grain = float(self.rng.uniform(0.75, 1.1)), float(self.rng.uniform(0, 5))
+
+    def picture(self, t: float) -> Image:
+        """(H, W, 3) at second `t`."""
+        second = self.scene.cut_at is not None and t >= self.scene.cut_at
+        frame, shift = self.shots[int(second)].at(t)
+        for actor in self.actors:
             if actor.source.seen[0] <= t < actor.source.seen[1]:
                 actor.draw(frame, t, shift)
-        noise = rng.standard_normal((height, width, 1), dtype=np.float32) * grain
-        yield np.clip(frame * exposure + noise, 0, 255).astype(np.uint8)
+        noise = self.rng.standard_normal((*frame.shape[:2], 1), dtype=np.float32) * self.grain
+        return np.clip(frame * self.exposure + noise, 0, 255).astype(np.uint8)
 
 
 class _Backdrop:

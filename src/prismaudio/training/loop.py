@@ -5,6 +5,7 @@ exactly the steps it would have taken. Devices, processes and precision are Hugg
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -60,11 +61,48 @@ class Job(Protocol):
         ...
 
 
+class Stateful(Protocol):
+    """What a checkpoint can hold."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> Any: ...
+
+
+class Learner(Protocol):
+    """What a run trains and how: `Descent`, or something with more than one model."""
+
+    def parts(self) -> Mapping[str, Stateful]:
+        """What a checkpoint holds, by name; not yet or no longer wrapped by accelerate."""
+        ...
+
+    def prepare(self, accelerator: Accelerator) -> None:
+        """Move to the device of the run. Called once, after a checkpoint was loaded."""
+        ...
+
+    def learn(self, batch: Any, generator: torch.Generator, step: int) -> dict[str, Tensor]:
+        """One forward pass, and the update once enough passes are gathered; -> what to log."""
+        ...
+
+    def average(self, step: int) -> None:
+        """Let the average follow, after the last pass of `step`."""
+        ...
+
+    def validate(self, writer: SummaryWriter, step: int) -> Mapping[str, float]: ...
+
+
 def train(model: nn.Module, job: Job, dataset: Dataset[Any], config: LoopConfig, folder: Path) -> nn.Module:
     """Run until `config.steps`, continuing from `folder/checkpoint.pt` if it is there; -> the averaged weights.
 
     Dataset index i is sample i of the whole run: it must depend on i and the job's own seed only.
     """
+    learner = Descent(model, job, config)
+    run(learner, dataset, config, folder)
+    return learner.ema.model
+
+
+def run(learner: Learner, dataset: Dataset[Any], config: LoopConfig, folder: Path) -> None:
+    """Like `train`, for any learner."""
     accelerator = Accelerator(
         mixed_precision=config.precision,
         gradient_accumulation_steps=config.accumulation,
@@ -73,15 +111,9 @@ def train(model: nn.Module, job: Job, dataset: Dataset[Any], config: LoopConfig,
     )
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay
-    )
-    ema = EMA(model, config.ema_decay)
-    start = _resume(folder / "checkpoint.pt", model, ema, optimizer)
-    ema.model.to(accelerator.device)
-    loader = _loader(dataset, config, start, accelerator.num_processes)
-    model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
-    batches = iter(loader)
+    start = _resume(folder / "checkpoint.pt", learner.parts())
+    learner.prepare(accelerator)
+    batches = iter(accelerator.prepare(_loader(dataset, config, start, accelerator.num_processes)))
     writer = (
         SummaryWriter(str(folder / "tensorboard"), purge_step=start) if accelerator.is_main_process else None
     )
@@ -91,31 +123,70 @@ def train(model: nn.Module, job: Job, dataset: Dataset[Any], config: LoopConfig,
         range(start, config.steps), initial=start, total=config.steps, disable=not accelerator.is_main_process
     )
     for step in progress:
-        _set_rate(optimizer, learning_rate(config, step))
         for part in range(config.accumulation):
             generator = step_generator(config.seed, step, part, accelerator)
-            with accelerator.accumulate(model):
-                losses = job.loss(model, next(batches), generator)
-                _descend(accelerator, model, optimizer, losses["loss"], config.clip_norm, step)
-            log.add(losses)
-        plain = accelerator.unwrap_model(model)
-        ema.update(plain, step)
+            log.add(learner.learn(next(batches), generator, step))
+        learner.average(step)
         done = step + 1
         if writer is None:
             continue
         if done % config.log_every == 0:
             _report(writer, progress, log.flush(), done)
         if done % config.checkpoint_every == 0 or done == config.steps:
-            _save(folder / "checkpoint.pt", plain, ema, optimizer, done)
+            _save(folder / "checkpoint.pt", learner.parts(), done)
         if done % config.validate_every == 0 or done == config.steps:
-            _record_validation(folder, writer, job.validate(ema.model, writer, done), done)
+            _record_validation(folder, writer, learner.validate(writer, done), done)
     accelerator.wait_for_everyone()
     if writer is not None:
         writer.close()
-    return ema.model
 
 
-def _descend(
+class Descent:
+    """One model, one loss, one optimiser."""
+
+    accelerator: Accelerator
+
+    def __init__(self, model: nn.Module, job: Job, config: LoopConfig) -> None:
+        self.model, self.job, self.config = model, job, config
+        self.optimizer = make_optimizer(model, config)
+        self.ema = EMA(model, config.ema_decay)
+
+    def parts(self) -> Mapping[str, Stateful]:
+        return {"model": self.model, "ema": self.ema.model, "optimizer": self.optimizer}
+
+    def prepare(self, accelerator: Accelerator) -> None:
+        self.accelerator = accelerator
+        self.ema.model.to(accelerator.device)
+        self.wrapped, self.wrapped_optimizer = accelerator.prepare(self.model, self.optimizer)
+
+    def learn(self, batch: Any, generator: torch.Generator, step: int) -> dict[str, Tensor]:
+        set_rate(self.optimizer, learning_rate(self.config, step))
+        with self.accelerator.accumulate(self.wrapped):
+            losses = self.job.loss(self.wrapped, batch, generator)
+            descend(
+                self.accelerator,
+                self.wrapped,
+                self.wrapped_optimizer,
+                losses["loss"],
+                self.config.clip_norm,
+                step,
+            )
+        return losses
+
+    def average(self, step: int) -> None:
+        self.ema.update(self.model, step)
+
+    def validate(self, writer: SummaryWriter, step: int) -> Mapping[str, float]:
+        return self.job.validate(self.ema.model, writer, step)
+
+
+def make_optimizer(model: nn.Module, config: LoopConfig) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(
+        model.parameters(), lr=config.learning_rate, betas=config.betas, weight_decay=config.weight_decay
+    )
+
+
+def descend(
     accelerator: Accelerator, model: nn.Module, optimizer: Any, loss: Tensor, clip_norm: float, step: int
 ) -> None:
     """Gradients of one forward pass, and the update once enough of them are gathered."""
@@ -150,16 +221,16 @@ class RunningMeans:
 
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
-        self.count = 0
+        self.counts: Counter[str] = Counter()  # a loss may join in the middle
 
     def add(self, losses: Mapping[str, Tensor]) -> None:
         for name, value in losses.items():
             self.sums[name] = self.sums.get(name, torch.zeros_like(value.detach())) + value.detach()
-        self.count += 1
+        self.counts.update(losses.keys())
 
     def flush(self) -> dict[str, float]:
-        means = {name: float(total) / self.count for name, total in self.sums.items()}
-        self.sums, self.count = {}, 0
+        means = {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+        self.sums, self.counts = {}, Counter()
         return means
 
 
@@ -189,31 +260,25 @@ class _Indices:
         return len(self.range)
 
 
-def _set_rate(optimizer: Any, rate: float) -> None:
+def set_rate(optimizer: Any, rate: float) -> None:
     for group in optimizer.param_groups:
         group["lr"] = rate
 
 
-def _save(path: Path, model: nn.Module, ema: EMA, optimizer: Any, step: int) -> None:
-    state = {
-        "step": step,
-        "model": model.state_dict(),
-        "ema": ema.model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-    }
+def _save(path: Path, parts: Mapping[str, Stateful], step: int) -> None:
+    state = {"step": step, **{name: part.state_dict() for name, part in parts.items()}}
     beside = path.with_suffix(".partial")
     torch.save(state, beside)
     beside.replace(path)
 
 
-def _resume(path: Path, model: nn.Module, ema: EMA, optimizer: torch.optim.Optimizer) -> int:
+def _resume(path: Path, parts: Mapping[str, Stateful]) -> int:
     if not path.exists():
         return 0
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        model.load_state_dict(state["model"])
-        ema.model.load_state_dict(state["ema"])
-        optimizer.load_state_dict(state["optimizer"])
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
     except Exception as error:  # torch raises many kinds for a damaged or foreign file
         reason = str(error).splitlines()[0]
         raise UnusableCheckpoint(

@@ -9,16 +9,22 @@ import torch
 from pydantic import PositiveInt
 from torch import nn
 
-from prismaudio.backends.embedded.bundle import assets, load_codec
 from prismaudio.backends.embedded.vision import Projection
 from prismaudio.config import Config
+from prismaudio.generation.loading import assets, load_codec
 from prismaudio.models.checkpoints import load_weights, save_weights
 from prismaudio.models.mel_codec import MelStereoCodec
 from prismaudio.stage.corpus import Corpus
 from prismaudio.training.scenes import PoolConfig, load_scene, prepare_pool, scene_files
+from prismaudio.training.stills import Stills, StillsConfig, prepare_stills
 from prismaudio.training.train_codec import CodecTrainingConfig, normalise_latents, train_codec
 from prismaudio.training.train_dit import DiTTrainingConfig, load_training_scenes, train_dit
-from prismaudio.training.train_planner import PlannerTrainingConfig, load_planner_scenes, train_planner
+from prismaudio.training.train_planner import (
+    PlannerSamples,
+    PlannerTrainingConfig,
+    load_planner_scenes,
+    train_planner,
+)
 
 PROJECTION_SCENES = 300
 
@@ -29,6 +35,8 @@ class RecipeConfig(Config):
     codec: CodecTrainingConfig = CodecTrainingConfig()
     pool: PoolConfig = PoolConfig()
     held_out_scenes: PositiveInt = 120
+    stills: StillsConfig = StillsConfig()
+    held_out_stills: PositiveInt = 250
     planner: PlannerTrainingConfig = PlannerTrainingConfig()
     dit: DiTTrainingConfig = DiTTrainingConfig()
 
@@ -50,6 +58,9 @@ def make_pools(config: RecipeConfig, corpus: Corpus, folder: Path) -> None:
     prepare_pool(folder / "scenes" / "train", corpus, config.pool, "train")
     held_out = config.pool.model_copy(update={"count": config.held_out_scenes})
     prepare_pool(folder / "scenes" / "validation", corpus, held_out, "validation")
+    prepare_stills(stills_file(folder, "train"), corpus, config.stills, "train")
+    fewer = config.stills.model_copy(update={"scenes": config.held_out_stills})
+    prepare_stills(stills_file(folder, "validation"), corpus, fewer, "validation")
 
 
 def make_codec(config: RecipeConfig, corpus: Corpus, folder: Path, weights: Path) -> MelStereoCodec:
@@ -78,11 +89,19 @@ def make_planner(config: RecipeConfig, folder: Path, weights: Path) -> None:
     path = weights / "planner.safetensors"
     if path.exists():
         return
-    scenes, held_out = (
-        load_planner_scenes(scene_files(folder / "scenes" / split), config.pool.picture_fps)
+    samples, held_out = (
+        PlannerSamples(
+            load_planner_scenes(scene_files(folder / "scenes" / split)),
+            Stills.load(stills_file(folder, split)),
+            config.planner.loop.seed,
+        )
         for split in ("train", "validation")
     )
-    ship(path, train_planner(config.planner, scenes, held_out, folder / "planner"), {})
+    ship(path, train_planner(config.planner, samples, held_out, folder / "planner"), {})
+
+
+def stills_file(folder: Path, split: str) -> Path:
+    return folder / "scenes" / f"stills-{split}.pt"
 
 
 def make_dit(

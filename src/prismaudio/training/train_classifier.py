@@ -36,7 +36,7 @@ LABEL_SMOOTHING = 0.05
 class ClassifierTrainingConfig(Config):
     width: PositiveInt = 24
     loop: LoopConfig = LoopConfig(
-        steps=2600, batch_size=32, learning_rate=2e-3, weight_decay=2e-2, warmup=100, ema_decay=0.998,
+        steps=3200, batch_size=32, learning_rate=2e-3, weight_decay=2e-2, warmup=100, ema_decay=0.998,
         checkpoint_every=250, validate_every=250,
     )  # fmt: skip
 
@@ -59,7 +59,7 @@ class SoundWindows(Dataset[dict[str, Tensor]]):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         rng = np.random.default_rng((self.seed, index))
         target = np.zeros(len(self.by_class), dtype=np.float32)
-        company = int(rng.choice(3, p=[0.5, 0.38, 0.12]))
+        company = min(int(rng.choice(3, p=[0.5, 0.38, 0.12])), len(self.heard) - 1)
         chosen = [int(c) for c in rng.choice(self.heard, size=1 + company, replace=False)]
         levels = [0.0, *rng.uniform(-1.4, 0, company)]  # nats: down to -12 dB
         mel = np.full((len(self.by_class[chosen[0]][0].mel), WINDOW_FRAMES), SILENT_NATS, dtype=np.float32)

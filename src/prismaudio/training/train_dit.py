@@ -54,7 +54,7 @@ class DiTTrainingConfig(Config):
     drop: float = Field(0.1, ge=0, lt=1, description="chance of each condition to be left out")
     hit_jitter: float = Field(0.012, ge=0, description="seconds; planners are not exact either")
     loop: LoopConfig = LoopConfig(
-        steps=6000,
+        steps=4500,
         batch_size=16,
         learning_rate=8e-4,
         warmup=200,

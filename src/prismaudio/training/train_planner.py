@@ -15,22 +15,21 @@ from torch.utils.data import Dataset
 from torch.utils.tensorboard import SummaryWriter
 
 from prismaudio.backends.embedded.motion import COLUMNS
-from prismaudio.backends.embedded.planner import FPS, PlannerNetwork
-from prismaudio.backends.embedded.vocabulary import VOCABULARY
 from prismaudio.config import Config
 from prismaudio.dimensions.plan import Plan
+from prismaudio.planning.embedded import FPS, PlannerNetwork
 from prismaudio.training.loop import LoopConfig, stack, train
 from prismaudio.training.scenes import load_scene
+from prismaudio.training.stills import Stills
 
-INDEX = {word.name: number for number, word in enumerate(VOCABULARY)}
 FRAMES = 224
-PLACES = 6  # pictures looked at per scene
+PLACES = 6  # stills looked at per scene
 
 
 class PlannerTrainingConfig(Config):
     hit_weight: float = 12.0  # strikes are rare: one frame in a hundred
     loop: LoopConfig = LoopConfig(
-        steps=1000,
+        steps=800,
         batch_size=24,
         learning_rate=2e-3,
         weight_decay=0.05,
@@ -43,13 +42,10 @@ class PlannerTrainingConfig(Config):
 class PlannerScene(NamedTuple):
     plan: Plan
     motion: Tensor  # (K, 36)
-    pictures: Tensor  # (V, C, F)
-    picture_fps: float
 
 
-def load_planner_scenes(files: Sequence[Path], picture_fps: float = 2.0) -> list[PlannerScene]:
-    scenes = [load_scene(path) for path in files]
-    return [PlannerScene(s.plan, s.motion, s.pictures, picture_fps) for s in scenes]
+def load_planner_scenes(files: Sequence[Path]) -> list[PlannerScene]:
+    return [PlannerScene(scene.plan, scene.motion) for scene in map(load_scene, files)]
 
 
 def seen_activity(plan: Plan, frames: int) -> tuple[Tensor, Tensor]:
@@ -75,10 +71,11 @@ def seen_activity(plan: Plan, frames: int) -> tuple[Tensor, Tensor]:
 
 
 class PlannerSamples(Dataset[dict[str, Tensor]]):
-    """Scenes as motion with its truth, and places in pictures with the class that is there; mirrored half the time."""
+    """Scenes as motion with its truth, mirrored half the time; and places in stills with the class that is there."""
 
-    def __init__(self, scenes: Sequence[PlannerScene], seed: int) -> None:
+    def __init__(self, scenes: Sequence[PlannerScene], stills: Stills, seed: int) -> None:
         self.scenes = scenes
+        self.stills = stills
         self.seed = seed
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
@@ -86,40 +83,18 @@ class PlannerSamples(Dataset[dict[str, Tensor]]):
         scene = self.scenes[int(rng.integers(len(self.scenes)))]
         motion = scene.motion[:FRAMES].float()
         hits, active = seen_activity(scene.plan, FRAMES)
-        columns, azimuths, classes = self._places(scene, rng)
         if rng.random() < 0.5:
             motion, hits, active = mirrored(motion), hits.flip(1), active.flip(1)
+        rows = torch.from_numpy(rng.integers(len(self.stills.classes), size=PLACES))
+        blur = torch.from_numpy(rng.normal(0, 0.06, PLACES)).float()  # planners do not know places exactly
         return {
             "motion": motion,
             "hits": hits,
             "active": active,
-            "columns": columns,
-            "azimuths": azimuths,
-            "classes": classes,
+            "columns": self.stills.columns[rows].float(),
+            "azimuths": (self.stills.azimuths[rows].float() + blur).clamp(-1, 1),
+            "classes": self.stills.classes[rows],
         }
-
-    @staticmethod
-    def _places(scene: PlannerScene, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Random moments of visible sources: (PLACES, C, F), (PLACES,), (PLACES,); class -100 where nothing is."""
-        columns = torch.zeros(PLACES, *scene.pictures.shape[1:])
-        azimuths, classes = torch.zeros(PLACES), torch.full((PLACES,), -100)
-        seen = [
-            (e, s)
-            for e in scene.plan.semantic.events
-            if e.on_screen and e.label in INDEX
-            for s in scene.plan.temporal.spans
-            if s.event == e.id
-        ]
-        places = {place.event: place for place in scene.plan.spatial.places}
-        for row in range(PLACES if seen else 0):
-            event, span = seen[int(rng.integers(len(seen)))]
-            moment = rng.uniform(span.onset, span.offset)
-            picture = min(int(moment * scene.picture_fps), len(scene.pictures) - 1)
-            columns[row] = scene.pictures[picture].float()
-            moment = picture / scene.picture_fps
-            azimuths[row] = float(places[event.id].azimuth_at(np.array([moment]))[0]) + rng.normal(0, 0.06)
-            classes[row] = INDEX[event.label or ""]
-        return columns, azimuths.clamp(-1, 1), classes
 
     collate = staticmethod(stack)
 
@@ -159,9 +134,7 @@ class PlannerJob:
         batch = {name: tensor.to(device) for name, tensor in self.held_out.items()}
         losses = self.loss(model, batch, torch.Generator(device))
         names = model(batch)[2]
-        classes = batch["classes"].flatten()
-        known = classes >= 0
-        top5 = names[known].topk(5, dim=-1).indices == classes[known, None]
+        top5 = names.topk(5, dim=-1).indices == batch["classes"].flatten()[:, None]
         scores = {name: float(value) for name, value in losses.items()}
         return scores | {
             "top1": float(top5[:, 0].float().mean()),
@@ -183,18 +156,12 @@ class _PlannerPass(nn.Module):
 
 
 def train_planner(
-    config: PlannerTrainingConfig,
-    scenes: Sequence[PlannerScene],
-    held_out: Sequence[PlannerScene],
-    folder: Path,
+    config: PlannerTrainingConfig, samples: PlannerSamples, held_out: PlannerSamples, folder: Path
 ) -> PlannerNetwork:
     """-> the averaged planner networks; resumes from `folder`."""
     torch.manual_seed(config.loop.seed)
-    fixed = PlannerSamples(held_out, seed=config.loop.seed + 1)
-    job = PlannerJob(config.hit_weight, stack([fixed[i] for i in range(256)]))
-    averaged = train(
-        _PlannerPass(PlannerNetwork()), job, PlannerSamples(scenes, config.loop.seed), config.loop, folder
-    )
+    job = PlannerJob(config.hit_weight, stack([held_out[i] for i in range(256)]))
+    averaged = train(_PlannerPass(PlannerNetwork()), job, samples, config.loop, folder)
     network = averaged.network
     assert isinstance(network, PlannerNetwork)
     return network

@@ -59,7 +59,10 @@ def _compare(
     (dx, dy), _ = cv2.phaseCorrelate(before, after, window)
     dx, dy = (value if DEAD_ZONE < abs(value) < 8 else 0.0 for value in (dx, dy))
     steady = cv2.warpAffine(
-        before, np.array([[1, 0, dx], [0, 1, dy]], dtype=np.float32), ANALYSIS_SIZE, borderMode=cv2.BORDER_REPLICATE
+        before,
+        np.array([[1, 0, dx], [0, 1, dy]], dtype=np.float32),
+        ANALYSIS_SIZE,
+        borderMode=cv2.BORDER_REPLICATE,
     )
     change = np.abs(after - steady)
     change = np.maximum(change - NOISE_LEVELS * max(float(np.median(change)), 1.0), 0) / 64

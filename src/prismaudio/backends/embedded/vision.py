@@ -16,6 +16,8 @@ from prismaudio.types import Frames
 
 FEATURES = 1280
 PICTURE_DIM = 128
+PLACES_FPS = 2.0  # pictures per second in which things are recognised
+PLACES_SIZE = (320, 224)  # twice as fine as what the generator sees: small things must be told apart
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 BATCH = 32
@@ -37,7 +39,7 @@ class ImageNetwork:
 
     @torch.no_grad()
     def columns(self, frames: Frames) -> Tensor:
-        """-> (K, C, F): mean over the rows of the last feature map; C = 5 at 160 pixels."""
+        """-> (K, C, F): mean over the rows of the last feature map; one column per 32 pixels."""
         parts = []
         for start in range(0, len(frames.images), BATCH):
             batch = torch.from_numpy(np.ascontiguousarray(frames.images[start : start + BATCH])).float() / 255

@@ -4,7 +4,7 @@ A small temporal network reads strikes and continuous activity off the motion of
 names what is seen in that column. Both were trained on stage scenes, whose plans are known. In camera video the names
 of an ImageNet network, mapped to sounds by hand, decide where it is sure of itself.
 
-Shapes: K motion frames at 25 fps, V pictures at 4 fps, C = 5 columns of image features, A = 8 azimuth bins.
+Shapes: K motion frames at 25 fps, V pictures at 2 fps, C = 10 columns of image features, A = 8 azimuth bins.
 """
 
 import math
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from prismaudio.backends.embedded.imagenet import sound_of_image_classes
 from prismaudio.backends.embedded.motion import COLUMNS, MotionEncoder
-from prismaudio.backends.embedded.vision import FEATURES
+from prismaudio.backends.embedded.vision import FEATURES, PLACES_FPS
 from prismaudio.backends.embedded.vocabulary import VOCABULARY
 from prismaudio.dimensions.plan import Plan, Provenance
 from prismaudio.dimensions.semantic import Event, SemanticThought
@@ -25,7 +25,6 @@ from prismaudio.dimensions.spatial import Key, Place, SpatialThought
 from prismaudio.dimensions.temporal import Span, TemporalThought
 
 FPS = MotionEncoder.fps
-PICTURE_FPS = 4.0
 HIT_THRESHOLD = 0.6
 ACTIVE_THRESHOLD = 0.5
 SHORTEST_SUSTAINED = 0.6  # seconds
@@ -155,7 +154,7 @@ class EmbeddedPlanner:
         """The most probable class of what is seen where and when the track sounds, and its probability."""
         moments = np.linspace(track.times[0], track.end, 6) if track.end else np.array(track.times)
         azimuths = np.interp(moments, track.times, track.azimuths)
-        rows = torch.from_numpy(np.clip((moments * PICTURE_FPS).astype(int), 0, len(columns) - 1))
+        rows = torch.from_numpy(np.clip((moments * PLACES_FPS).astype(int), 0, len(columns) - 1))
         logits = self.network.recogniser(columns[rows].float(), torch.from_numpy(azimuths).float())
         probabilities = logits.log_softmax(dim=-1).mean(dim=0).softmax(dim=-1)
         seen = sound_of_image_classes(image_classes[rows].mean(dim=0))

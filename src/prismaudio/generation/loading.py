@@ -5,12 +5,12 @@ from importlib.resources import files
 from pathlib import Path
 
 from prismaudio.backends.embedded.motion import MotionEncoder
-from prismaudio.backends.embedded.planner import EmbeddedPlanner, PlannerNetwork
 from prismaudio.backends.embedded.text import WordTable
 from prismaudio.backends.embedded.vision import ImageNetwork, Projection, VisionEncoder
 from prismaudio.models.checkpoints import load_weights, read_config
 from prismaudio.models.dit import ConditionedDiT
 from prismaudio.models.mel_codec import MelStereoCodec
+from prismaudio.planning.embedded import EmbeddedPlanner, PlannerNetwork
 
 
 @dataclass(frozen=True)
