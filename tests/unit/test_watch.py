@@ -29,8 +29,12 @@ class MeanColour:
 
 @pytest.fixture
 def model() -> SimpleNamespace:
+    network = MeanColour()
     vision = SimpleNamespace(
-        network=MeanColour(), projection=lambda columns: columns.flatten(1), fps=4.0, frame_size=(160, 112)
+        network=network,
+        encode=lambda frames: network.columns(frames).flatten(1),
+        fps=4.0,
+        frame_size=(160, 112),
     )
     return SimpleNamespace(motion=MotionEncoder(), vision=vision)
 

@@ -32,7 +32,7 @@ def evaluate(
 ) -> None:
     """Measure synchrony, direction and recognisability of generated sound, beside the truth and chance.
 
-    'planned' is the whole system, which sees only pictures; 'told' is its generator with the true plan.
+    'from picture' is the whole system, which sees only the picture; 'from true plan' is its generator alone.
 
     \b
     Examples:
@@ -51,11 +51,14 @@ def evaluate(
     options = Options.parse({"steps": steps, "guidance": guidance}, source="options")
     made_by = pipeline.backends()
     report = run_stage_benchmark(
-        {"planned": systems.planned(pipeline, options), "told": systems.told(pipeline, options)},
+        {
+            "from picture": systems.from_picture(pipeline, options),
+            "from true plan": systems.from_true_plan(pipeline, options),
+        },
         Corpus.load(corpus),
         BenchmarkConfig(count=count, seed=seed),
         codec=pipeline.codec,
-        made_by={"planned": made_by, "told": made_by | {"planner": "the truth"}},
+        made_by={"from picture": made_by, "from true plan": made_by | {"planner": "the truth"}},
     )
     if out is not None:
         report.save(out)

@@ -19,6 +19,7 @@ from prismaudio.media.video import probe
 from prismaudio.types import Audio
 
 SOUND_FILES = (".wav", ".flac")
+UNSURE = 0.25  # probability below which a name is a guess
 DIFFERENT = 0.1  # seconds by which a plan may miss the length of its picture without a note
 
 
@@ -171,6 +172,10 @@ def master(audio: Audio, plan: Plan, seconds: float, options: Options) -> tuple[
 
 def notes(plan: Plan, seconds: float) -> tuple[str, ...]:
     """What a user may want to know."""
-    if abs(plan.duration - seconds) <= DIFFERENT:
-        return ()
-    return (f"the plan is for {plan.duration:.2f} s and the sound lasts {seconds:.2f} s",)
+    found = []
+    if abs(plan.duration - seconds) > DIFFERENT:
+        found.append(f"the plan is for {plan.duration:.2f} s and the sound lasts {seconds:.2f} s")
+    unsure = [event.sound for event in plan.semantic.events if event.confidence < UNSURE]
+    if unsure:
+        found.append(f"unsure what is seen ({', '.join(unsure)}?); say it with --prompt")
+    return tuple(found)
