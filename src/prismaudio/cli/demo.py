@@ -44,7 +44,9 @@ def demo(
         result.save(sound)
         draw(result, picture)
         told = f' --prompt "{prompt}"' if prompt else ""
-        typer.echo(f"{video.name}{told}: {result.audio.duration:.2f} s in {sum(result.timings.values()):.1f} s")
+        typer.echo(
+            f"{video.name}{told}: {result.audio.duration:.2f} s in {sum(result.timings.values()):.1f} s"
+        )
         print_plan(result.plan)
         typer.echo(f"wrote {sound} and {picture}\n")
 

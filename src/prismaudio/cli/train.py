@@ -24,13 +24,17 @@ class Job(StrEnum):
     PLANNER = "planner"
     DIT = "dit"
     CLASSIFIER = "classifier"
+    OOBLECK = "oobleck"
 
 
 def train(
     job: Annotated[Job, typer.Argument(help="What to train.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.", metavar="DIR")],
     preset: Annotated[
-        Path | None, typer.Option(help="Settings that differ from the defaults.", metavar="FILE.toml")
+        Path | None,
+        typer.Option(
+            help="Settings that differ from the defaults: a file, or oobleck-published.", metavar="TOML"
+        ),
     ] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", help="One setting, as in loop.batch_size=8.", metavar="A.B=C")
@@ -53,6 +57,7 @@ def train(
       prismaudio train all --out runs/embedded
       prismaudio train dit --out runs/embedded --steps 20000 --set loop.learning_rate=3e-4
       prismaudio train codec --out runs/small --preset small.toml
+      prismaudio train oobleck --out runs/vae --preset oobleck-published    # the published codec, at its size
       accelerate launch $(which prismaudio) train dit --out runs/embedded    # on several GPUs
     """
     try:
@@ -74,6 +79,7 @@ def train(
         Job.PLANNER: train_planner,
         Job.DIT: train_dit,
         Job.CLASSIFIER: train_classifier_job,
+        Job.OOBLECK: train_oobleck_job,
     }[job]
     run(loaded, out, Settings(out / job.value, preset, overrides or [], steps))
     typer.echo(f"weights in {out / 'weights'}")
@@ -90,10 +96,20 @@ class Settings:
         from prismaudio.cli.outputs import make_folder
 
         steps = [] if self.steps is None else [f"{loop}.steps={self.steps}" for loop in loops]
-        config = onto_defaults(defaults, type(defaults).resolve(self.preset, [*self.overrides, *steps]))
+        config = onto_defaults(
+            defaults, type(defaults).resolve(shipped(self.preset), [*self.overrides, *steps])
+        )
         make_folder(self.folder)
         (self.folder / "config.toml").write_text(config.to_toml(), encoding="utf-8")
         return config
+
+
+def shipped(preset: Path | None) -> Path | None:
+    """A preset that comes with prismaudio, if `preset` is the name of one and not a file."""
+    if preset is None or preset.exists():
+        return preset
+    own = Path(__file__).parents[1] / "training" / "presets" / f"{preset.name}.toml"
+    return own if own.exists() else preset
 
 
 def onto_defaults(defaults: C, given: C) -> C:
@@ -111,7 +127,11 @@ def onto_defaults(defaults: C, given: C) -> C:
 def train_all(corpus: "Corpus", out: Path, settings: Settings) -> None:
     from prismaudio.training.recipe import RecipeConfig, train_embedded
 
-    train_embedded(settings.read(RecipeConfig(), "codec.loop", "planner.loop", "dit.loop"), corpus, out)
+    train_embedded(
+        settings.read(RecipeConfig(), "codec.loop", "planner.loop", "dit.loop", "classifier.loop"),
+        corpus,
+        out,
+    )
 
 
 def train_codec(corpus: "Corpus", out: Path, settings: Settings) -> None:
@@ -144,10 +164,17 @@ def train_dit(corpus: "Corpus", out: Path, settings: Settings) -> None:
 
 
 def train_classifier_job(corpus: "Corpus", out: Path, settings: Settings) -> None:
-    from prismaudio.models.checkpoints import save_weights
-    from prismaudio.training.train_classifier import ClassifierTrainingConfig, train_classifier
+    from prismaudio.training import recipe
 
-    config = settings.read(ClassifierTrainingConfig(), "loop")
-    model = train_classifier(config, corpus, out / "classifier")
-    facts = {"class_names": model.class_names, "width": config.width}
-    save_weights(out / "weights" / "classifier.safetensors", model, facts)
+    config = recipe.RecipeConfig()
+    config = config.model_copy(update={"classifier": settings.read(config.classifier, "loop")})
+    recipe.make_classifier(config, corpus, out, out / "weights")
+
+
+def train_oobleck_job(corpus: "Corpus", out: Path, settings: Settings) -> None:
+    from prismaudio.models.checkpoints import save_weights
+    from prismaudio.training.train_oobleck import OobleckTrainingConfig, train_oobleck
+
+    config = settings.read(OobleckTrainingConfig(), "loop")
+    vae = train_oobleck(config, corpus, out / "oobleck")
+    save_weights(out / "weights" / "oobleck.safetensors", vae, config.model.model_dump())

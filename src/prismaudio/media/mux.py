@@ -1,7 +1,7 @@
 """Puts a sound under a picture without touching the picture: its packets are copied one by one."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -207,8 +207,11 @@ def _copied_packets(source: InputContainer, copies: dict[int, Stream]) -> "Itera
             complete.stream = copies[complete.stream.index]
         yield from held
         held.clear()
-    if any(waiting.values()):
-        raise UnreadableVideo(_path(source), "its pictures carry no timestamps", "convert it to .mp4 first")
+    for held in waiting.values():
+        decode_in_order(held, _path(source))
+        for packet in held:
+            packet.stream = copies[packet.stream.index]
+        yield from held
 
 
 def _encoded_packets(track: AudioStream, sound: Audio, start: Fraction) -> "Iterator[Packet[Any]]":
@@ -235,3 +238,18 @@ def _name(stream: Stream) -> str:
 
 def _moment(packet: "Packet[Any]") -> Fraction:
     return (packet.dts or 0) * packet.time_base
+
+
+def decode_in_order(packets: "Sequence[Packet[Any]]", path: Path) -> None:
+    """Give packets that know only when they are shown the times at which to decode them.
+
+    They come in decoding order, so the n-th is decoded at the n-th moment of showing, moved early enough that none is
+    shown before it was decoded. Short Matroska files with B-frames need this.
+    """
+    shown = [packet.pts for packet in packets if packet.pts is not None]
+    if len(shown) < len(packets):
+        raise UnreadableVideo(path, "its pictures carry no timestamps", "convert it to .mp4 first")
+    moments = sorted(shown)
+    lead = max((moment - pts for moment, pts in zip(moments, shown, strict=True)), default=0)
+    for packet, moment in zip(packets, moments, strict=True):
+        packet.dts = moment - lead

@@ -1,4 +1,4 @@
-"""The whole embedded model from the corpus, as one job: codec, scenes, planner, transformer, and the files to ship.
+"""The whole embedded model from the corpus, as one job: scenes, codec, planner, transformer, judge, files to ship.
 
 Every stage resumes where it stopped; a finished stage is skipped. `prismaudio train all --out runs/embedded` runs it.
 """
@@ -17,6 +17,7 @@ from prismaudio.models.mel_codec import MelStereoCodec
 from prismaudio.stage.corpus import Corpus
 from prismaudio.training.scenes import PoolConfig, load_scene, prepare_pool, scene_files
 from prismaudio.training.stills import Stills, StillsConfig, prepare_stills
+from prismaudio.training.train_classifier import ClassifierTrainingConfig, train_classifier
 from prismaudio.training.train_codec import CodecTrainingConfig, normalise_latents, train_codec
 from prismaudio.training.train_dit import DiTTrainingConfig, load_training_scenes, train_dit
 from prismaudio.training.train_planner import (
@@ -39,6 +40,7 @@ class RecipeConfig(Config):
     held_out_stills: PositiveInt = 250
     planner: PlannerTrainingConfig = PlannerTrainingConfig()
     dit: DiTTrainingConfig = DiTTrainingConfig()
+    classifier: ClassifierTrainingConfig = ClassifierTrainingConfig()
 
 
 def train_embedded(config: RecipeConfig, corpus: Corpus, folder: Path) -> Path:
@@ -50,6 +52,7 @@ def train_embedded(config: RecipeConfig, corpus: Corpus, folder: Path) -> Path:
     projection = make_projection(folder, weights)
     make_planner(config, folder, weights)
     make_dit(config, corpus, folder, weights, codec, projection)
+    make_classifier(config, corpus, folder, weights)
     return weights
 
 
@@ -123,6 +126,14 @@ def make_dit(
     training = config.dit.model_copy(update={"model": model})
     dit = train_dit(training, corpus, scenes, held_out, codec, folder / "dit")
     ship(path, dit, model.model_dump())
+
+
+def make_classifier(config: RecipeConfig, corpus: Corpus, folder: Path, weights: Path) -> None:
+    path = weights / "classifier.safetensors"
+    if path.exists():
+        return
+    model = train_classifier(config.classifier, corpus, folder / "classifier")
+    ship(path, model, {"class_names": model.class_names, "width": config.classifier.width})
 
 
 def ship(path: Path, module: nn.Module, config: dict[str, object]) -> None:
