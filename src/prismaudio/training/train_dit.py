@@ -4,6 +4,7 @@ Shapes: B batch, C latent channels, T latent frames.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,12 +24,16 @@ from prismaudio.dimensions.plan import Plan
 from prismaudio.dimensions.temporal import Span
 from prismaudio.dimensions.window import window
 from prismaudio.flow.path import draw_times, flow_loss, interpolate
+from prismaudio.flow.sampler import guided, sample, time_grid
 from prismaudio.models.conditioning import Features, draw_keep
 from prismaudio.models.dit import ConditionedDiT
 from prismaudio.models.mel_codec import MelStereoCodec
 from prismaudio.stage.corpus import Corpus
 from prismaudio.training.loop import LoopConfig, train
 from prismaudio.training.scenes import PreparedScene, load_scene, uniform
+from prismaudio.training.show import show
+
+SHOWN, SHOWN_STEPS, SHOWN_GUIDANCE = 3, 12, 4.0  # validation scenes to hear, and how they are sampled
 
 
 class DiTConfig(Config):
@@ -179,9 +184,10 @@ def jittered(span: Span, seconds: float, rng: np.random.Generator) -> Span:
 class DiTJob:
     """Velocity matching (spec/model.md section 9) with three independent dropouts."""
 
-    def __init__(self, drop: float, held_out: Sequence[Batch]) -> None:
+    def __init__(self, drop: float, held_out: Sequence[Batch], codec: MelStereoCodec) -> None:
         self.drop = drop
         self.held_out = held_out
+        self.codec = codec
 
     def loss(self, model: nn.Module, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         data = batch.latents
@@ -193,8 +199,9 @@ class DiTJob:
 
     @torch.no_grad()
     def validate(self, model: nn.Module, writer: SummaryWriter, step: int) -> Mapping[str, float]:
-        """Loss at five fixed times (spec/model.md section 9), everything kept."""
+        """Loss at five fixed times (spec/model.md section 9), everything kept; a few scenes to hear and see."""
         device = next(model.parameters()).device
+        self._show(model, writer, step, device)
         scores = {}
         for moment in (0.1, 0.3, 0.5, 0.7, 0.9):
             losses = []
@@ -208,6 +215,27 @@ class DiTJob:
                 losses.append(flow_loss(predicted.float(), data, noise))
             scores[f"loss_{moment}"] = float(torch.stack(losses).mean())
         return scores
+
+    def _show(self, model: nn.Module, writer: SummaryWriter, step: int, device: torch.device) -> None:
+        """Generate the first held-out scenes, beside what the codec makes of their true latents."""
+        assert isinstance(model, ConditionedDiT)
+        data, features = (
+            self.held_out[0].latents[:SHOWN],
+            _moved(first_clips(self.held_out[0].features), device),
+        )
+        prepared = model.prepare(features, data.shape[-1])
+        flow = guided(
+            partial(model.dit, prepared=prepared), partial(model.dit, prepared=None), SHOWN_GUIDANCE
+        )
+        noise = torch.randn(data.shape, generator=torch.Generator().manual_seed(0)).to(device)
+        made = self.codec.decode(sample(flow, noise, time_grid(SHOWN_STEPS)).cpu())
+        for number, (true, generated) in enumerate(zip(self.codec.decode(data), made, strict=True)):
+            show(writer, f"validation/{number + 1}", true, generated, step)
+
+
+def first_clips(features: Features) -> Features:
+    """The first clips of a batch, as many as are shown."""
+    return Features(*[None if part is None else part[:SHOWN] for part in features])  # type: ignore[arg-type]
 
 
 def _moved(features: Features, device: torch.device) -> Features:
@@ -229,6 +257,6 @@ def train_dit(
     crops = SceneCrops(scenes, corpus, config, hop_seconds)
     fixed = SceneCrops(held_out, corpus, config.model_copy(update={"lengths": (128,)}), hop_seconds)
     batches = [fixed.collate([fixed[16 * b + i] for i in range(16)]) for b in range(2)]
-    averaged = train(model, DiTJob(config.drop, batches), crops, config.loop, folder)
+    averaged = train(model, DiTJob(config.drop, batches, codec), crops, config.loop, folder)
     assert isinstance(averaged, ConditionedDiT)
     return averaged
