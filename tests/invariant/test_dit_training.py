@@ -26,7 +26,13 @@ SMALL = DiTTrainingConfig(
     model=DiTConfig(width=64, depth=1, heads=2),
     lengths=(16, 24),
     loop=LoopConfig(
-        steps=12, batch_size=4, learning_rate=2e-3, warmup=2, checkpoint_every=6, validate_every=12, log_every=4,
+        steps=12,
+        batch_size=4,
+        learning_rate=2e-3,
+        warmup=2,
+        checkpoint_every=6,
+        validate_every=12,
+        log_every=4,
         precision="no",
     ),
 )

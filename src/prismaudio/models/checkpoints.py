@@ -102,6 +102,7 @@ def save_weights(path: Path, module: nn.Module, config: Mapping[str, Any]) -> No
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         save_file(tensors, beside, metadata={CONFIG: json.dumps(dict(config))})
+        beside.chmod(0o644)  # safetensors keeps it to its owner, but weights are for everybody
         beside.replace(path)
     except (OSError, SafetensorError) as error:
         raise CannotWrite(path, str(error), "check that the folder exists and has space") from error
