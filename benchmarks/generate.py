@@ -1,6 +1,6 @@
 """Seconds and memory of every stage of `generate`, for a stage scene of 9 s: cold from the shell, then warm.
 
-    python -m benchmarks.generate --out benchmark.json
+python -m benchmarks.generate --out benchmark.json
 """
 
 import argparse
@@ -58,7 +58,13 @@ def nine_seconds(folder: Path) -> Path:
 def from_the_shell(video: Path) -> float:
     """Seconds of `prismaudio generate` in a new process, everything loaded afresh."""
     start = time.perf_counter()
-    command = [Path(sys.executable).parent / "prismaudio", "generate", video, "-o", video.with_suffix(".cold.mp4")]
+    command = [
+        Path(sys.executable).parent / "prismaudio",
+        "generate",
+        video,
+        "-o",
+        video.with_suffix(".cold.mp4"),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     return time.perf_counter() - start
 
