@@ -8,7 +8,8 @@ import typer
 
 from prismaudio.cli.options import CorpusFolder
 
-SCENE = (4, 0)  # seed and number, of the test split; chosen because its one source is named rightly, most are not
+# of the test split; chosen because its one source is named rightly, which most are not
+SCENE = (4, 0)  # seed and number
 # what moves in the camera clip is found by the planner, what it is called is not: it learned its names on the stage
 TREE_PROMPT = "something whooshing past, + leaves rustling, + wind blowing"
 
