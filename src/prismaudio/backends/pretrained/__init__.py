@@ -1,0 +1,1 @@
+"""The encoders the published model was trained with; their packages are an extra, imported when first used."""
