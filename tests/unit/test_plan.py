@@ -1,9 +1,15 @@
 """The plan: what contradicts itself is refused, what is written is read back, words follow numbers."""
 
+import hashlib
+from datetime import date
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
+from prismaudio.dimensions.aesthetic import AestheticThought
 from prismaudio.dimensions.plan import DIMENSIONS, InvalidPlan, Plan
+from prismaudio.dimensions.provenance import Provenance, UnreadableFile
 from prismaudio.dimensions.semantic import Event, SemanticThought
 from prismaudio.dimensions.spatial import Key, Place, SpatialThought
 from prismaudio.dimensions.temporal import Span, TemporalThought, rhythm
@@ -58,6 +64,8 @@ def test_rhythm_has_a_word(hits: tuple[float, ...], word: str) -> None:
         ({"onset": 1, "offset": 2, "hits": [3]}, "must lie between"),
         ({"onset": 0, "offset": 2, "hits": [1.5, 1]}, "must rise"),
         ({"onset": 0, "offset": 2, "hits": [1], "strengths": [1, 1]}, "2 strengths for 1 hits"),
+        ({"onset": 0, "offset": 2, "hits": [1], "strengths": [1.5]}, "less than or equal to 1"),
+        ({"onset": 0, "offset": float("inf")}, "finite"),
     ],
 )
 def test_an_impossible_span_is_refused(values: dict[str, object], problem: str) -> None:
@@ -73,6 +81,118 @@ def test_a_reference_to_nothing_is_refused() -> None:
 def test_azimuth_outside_the_screen_is_refused() -> None:
     with pytest.raises(ValidationError, match="outside -1"):
         Place(event="dog", keys=(Key(0, 1.5),))
+
+
+def test_a_key_without_a_number_is_refused() -> None:
+    with pytest.raises(ValidationError, match="finite"):
+        Place(event="dog", keys=(Key(float("nan"), 0),))
+
+
+def test_words_are_one_line_and_not_empty() -> None:
+    assert Event(id="a", sound=" a\n dog ").sound == "a dog"
+    with pytest.raises(ValidationError, match="is empty"):
+        SemanticThought(avoid=(" ",))
+
+
+@pytest.mark.parametrize("prose", ["A dog. <Spatial> Left.", "Temporal: now", "</semantic>", "```"])
+def test_prose_belongs_to_one_dimension(prose: str) -> None:
+    with pytest.raises(ValidationError, match="prose"):
+        AestheticThought(prose=prose)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("duration: -4", r"duration: .*greater than 0 \(got -4\)"),
+        ("semantic: {}", r"duration: Field required$"),
+        ("duration: 4\naesthetic: {room: cave}", r"aesthetic\.room: .*'hall' \(got 'cave'\)"),
+        ("duration: 4\nsemantic: {avoid: ['']}", r"semantic\.avoid\.0: is empty.*\(got ''\)"),
+        ("duration: 4\nversion: 2\nloud: 1", r"version: .*\(got 2\); and 1 more$"),
+        (
+            "duration: 4\ntemporal: {spans: [{event: a, onset: 2, offset: 1}]}",
+            r"temporal\.spans\.0: offset 1\.0 is not after onset 2\.0$",
+        ),
+        ("duration: 4\nspatial: {places: [{event: a, keys: [[0, 0]]}]}", r"spatial\.places names .*\['a'\]"),
+        ("duration: .nan", r"duration: .*finite"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_told_with_field_and_value(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "plan.yaml").write_text(text)
+    with pytest.raises(InvalidPlan, match=told):
+        Plan.load(tmp_path / "plan.yaml")
+
+
+def test_numbers_of_a_file_stand_on_one_line() -> None:
+    assert "    hits: [1.0, 2.0]\n" in barking().to_text("yaml")
+    assert "    - [4.0, 0.8]\n" in barking().to_text("yaml")
+
+
+@pytest.mark.parametrize("ending", ["yaml", "json"])
+@pytest.mark.parametrize(
+    "text", ["雨 \U0001f327", "a\x85b", "a\u2028b", "\ufeffa", "no", "1.5", "0x1f", "two\nlines\n", "\x00"]
+)
+def test_any_text_survives_a_file(tmp_path: Path, text: str, ending: str) -> None:
+    plan = Plan(duration=1, semantic=SemanticThought(events=(Event(id=text, sound="a"),)))
+    plan.save(tmp_path / f"plan.{ending}")
+    assert Plan.load(tmp_path / f"plan.{ending}") == plan
+
+
+def test_a_file_can_be_read_in_any_language() -> None:
+    plan = Plan(duration=1, semantic=SemanticThought(avoid=("雨",)))
+    assert "雨" in plan.to_text("yaml")
+    assert "雨" in plan.to_text("json")
+
+
+def test_a_plan_of_another_video_is_noticed(tmp_path: Path) -> None:
+    video, other = tmp_path / "a.mp4", tmp_path / "b.mp4"
+    video.write_bytes(b"pictures")
+    other.write_bytes(b"others")
+    plan = barking().about(video, planner="me", versions={"prismaudio": "1"})
+    assert plan.provenance.video_sha256 == hashlib.sha256(b"pictures").hexdigest()
+    assert plan.mismatch(video) is None
+    assert "by me for another video than b.mp4" in str(plan.mismatch(other))
+    assert barking().mismatch(other) is None
+    with pytest.raises(UnreadableFile, match="none.mp4"):
+        plan.mismatch(tmp_path / "none.mp4")
+
+
+def test_signing_keeps_what_was_known(tmp_path: Path) -> None:
+    video = tmp_path / "a.mp4"
+    video.touch()
+    first = barking().about(video, planner="me", versions={"a": "1"})
+    assert first.about(video, versions={"b": "2"}).provenance == Provenance(
+        planner="me", versions={"a": "1", "b": "2"}, video_sha256=first.provenance.video_sha256
+    )
+
+
+def test_the_day_of_a_plan_makes_no_difference() -> None:
+    today, other = Provenance(written=date(2026, 1, 2)), Provenance(planner="other")
+    assert today == Provenance()
+    assert hash(today) == hash(Provenance())
+    assert today != other
+    assert today != "text"
+
+
+def test_prose_of_the_whole_clip_is_not_said_of_a_part() -> None:
+    plan = barking()
+    spoken = plan.model_copy(
+        update={
+            "temporal": plan.temporal.model_copy(update={"prose": "Twice."}),
+            "spatial": SpatialThought(prose="All around."),
+            "aesthetic": AestheticThought(prose="Clear."),
+        }
+    )
+    assert window(spoken, 0.0, 4.0).temporal.prose == "Twice."
+    part = window(spoken, 0.5, 1.0)
+    assert part.temporal.prose is None
+    assert (part.spatial.prose, part.aesthetic.prose) == ("All around.", "Clear.")
+
+
+def test_what_is_not_to_be_said_is_not_said_of_a_part_either() -> None:
+    silent = barking().model_copy(
+        update={"temporal": barking().temporal.model_copy(update={"prose": ""})},
+    )
+    assert window(silent, 0.5, 1.0).paragraphs()["temporal"] == ""
 
 
 def test_a_plan_file_round_trips_and_a_bad_one_names_its_field(tmp_path) -> None:  # type: ignore[no-untyped-def]

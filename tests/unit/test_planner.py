@@ -6,8 +6,10 @@ import torch
 
 from prismaudio.backends.embedded.motion import COLUMNS
 from prismaudio.evaluation.metrics.onsets import Matches, onset_f1
-from prismaudio.generation.loading import EmbeddedModel, load_embedded
-from prismaudio.generation.watch import watch_frames
+from prismaudio.generation.embedded import EmbeddedModel
+from prismaudio.generation.loading import load_embedded
+from prismaudio.generation.pictures import FramesFilm
+from prismaudio.generation.watch import Seen, watch
 from prismaudio.planning.embedded import (
     FPS,
     Track,
@@ -20,6 +22,7 @@ from prismaudio.planning.embedded import (
 from prismaudio.stage.corpus import Corpus
 from prismaudio.stage.render import render
 from prismaudio.stage.scene import StageConfig, draw_scene
+from prismaudio.types import Frames
 
 
 def bumps(*hits: tuple[float, int], frames: int = 100) -> np.ndarray:
@@ -85,23 +88,25 @@ def model() -> EmbeddedModel:
     return load_embedded()
 
 
+def looked_at(frames: Frames, model: EmbeddedModel) -> Seen:
+    return watch(FramesFilm(frames), model.eyes, frames.duration, lambda share: None)
+
+
 def test_most_strikes_of_held_out_films_are_found(model: EmbeddedModel) -> None:
     corpus, found = Corpus.load(), []
     for index in range(60, 90):
         scene = draw_scene(21, index, "test", corpus, StageConfig(shortest=2, longest=4, off_screen=0, cut=0))
         if len(found) == 5 or any(source.mode != "struck" for source in scene.sources):
             continue
-        seen = watch_frames(render(scene, 320, 224), model)
-        plan = model.planner.plan(seen.motion, seen.columns, seen.image_classes, scene.duration)
+        seen = looked_at(render(scene, 320, 224), model)
+        plan = model.think(seen, scene.duration)
         found.append(onset_f1(plan.onsets(), scene.plan(corpus).onsets()))
     assert len(found) == 5
     assert Matches.pooled(found).f1 > 0.6
 
 
 def test_a_still_picture_makes_no_strike(model: EmbeddedModel) -> None:
-    from prismaudio.types import Frames
-
     still = Frames(np.full((50, 224, 320, 3), 90, dtype=np.uint8), 25.0)
-    seen = watch_frames(still, model)
-    plan = model.planner.plan(seen.motion, seen.columns, seen.image_classes, 2.0)
+    seen = looked_at(still, model)
+    plan = model.think(seen, 2.0)
     assert not any(span.hits for span in plan.temporal.spans)

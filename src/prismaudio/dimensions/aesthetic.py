@@ -1,41 +1,72 @@
 """Aesthetic: how should it sound? The thought is about quality, loudness and room, not about sources."""
 
-from typing import Literal
+import re
+from typing import Literal, cast
 
 from pydantic import Field
 
-from prismaudio.config import Config
+from prismaudio.dimensions.thought import Thought
+from prismaudio.dimensions.wording import number
 
 QUESTION = "How should the recording sound: how clean, how loud, in what room?"
 
 Flaw = Literal["noise", "hum", "clipping", "dull"]
+Loudness = Literal["quiet", "balanced", "loud"]
+Room = Literal["dry", "room", "hall"]
 FLAW_WORDS: dict[Flaw, str] = {
     "noise": "hissing noise",
     "hum": "electrical hum",
     "clipping": "distorted clipping",
     "dull": "dull muffled tone",
 }
+ROOM_WORDS: dict[Room, str] = {
+    "dry": "close and dry",
+    "room": "with natural room reverberation",
+    "hall": "with long hall reverberation",
+}
+CLEAN, FAIR = 0.8, 0.5  # quality above which a recording is called so
+CLARITY = {"clear, crisp and clean": 1.0, "of fair quality": 0.65, "poor and degraded": 0.3}  # words: typical
 
 
-class AestheticThought(Config):
+class AestheticThought(Thought):
     quality: float = Field(1.0, ge=0, le=1, description="1 is a clean studio recording, 0 a ruined one")
     flaws: tuple[Flaw, ...] = ()
-    loudness: Literal["quiet", "balanced", "loud"] = "balanced"
-    room: Literal["dry", "room", "hall"] = "dry"
+    loudness: Loudness = "balanced"
+    room: Room = "dry"
 
 
-def render(thought: AestheticThought) -> str:
+def render(thought: AestheticThought, *, numeric: bool = False) -> str:
     """One paragraph of prose."""
-    if thought.quality > 0.8:
-        clarity = "clear, crisp and clean"
-    elif thought.quality > 0.5:
-        clarity = "of fair quality"
-    else:
-        clarity = "poor and degraded"
+    if thought.prose is not None:
+        return thought.prose
+    quality = round(thought.quality, 2) if numeric else thought.quality
+    clear, fair, poor = CLARITY
+    clarity = clear if quality > CLEAN else fair if quality > FAIR else poor
+    if numeric:
+        clarity += f" (quality {number(quality)})"
     flaws = f", with {' and '.join(FLAW_WORDS[flaw] for flaw in thought.flaws)}" if thought.flaws else ""
-    room = {
-        "dry": "close and dry",
-        "room": "with natural room reverberation",
-        "hall": "with long hall reverberation",
-    }[thought.room]
-    return f"The audio is {clarity}{flaws}, {thought.loudness} in loudness, {room}."
+    return f"The audio is {clarity}{flaws}, {thought.loudness} in loudness, {ROOM_WORDS[thought.room]}."
+
+
+_FLAW = f"(?:{'|'.join(FLAW_WORDS.values())})"
+_PARAGRAPH = re.compile(
+    rf"The audio is (?P<clarity>{'|'.join(CLARITY)})(?: \(quality (?P<quality>\d\.\d\d)\))?"
+    rf"(?:, with (?P<flaws>{_FLAW}(?: and {_FLAW})*))?"
+    rf", (?P<loudness>quiet|balanced|loud) in loudness, (?P<room>{'|'.join(ROOM_WORDS.values())})\."
+)
+
+
+def read(text: str) -> tuple[AestheticThought, int] | None:
+    """The thought that the beginning of `text` was rendered from, and where it ends."""
+    match = _PARAGRAPH.match(text)
+    if match is None:
+        return None
+    told = {words: flaw for flaw, words in FLAW_WORDS.items()}
+    rooms = {words: room for room, words in ROOM_WORDS.items()}
+    thought = AestheticThought(
+        quality=min(float(match["quality"]), 1.0) if match["quality"] else CLARITY[match["clarity"]],
+        flaws=tuple(told[words] for words in re.findall(_FLAW, match["flaws"] or "")),
+        loudness=cast(Loudness, match["loudness"]),
+        room=rooms[match["room"]],
+    )
+    return thought, match.end()

@@ -1,48 +1,108 @@
 """Semantic: what sounds? The thought names the sources and what they do; everything else refers to them."""
 
+import re
 from collections.abc import Sequence
 
 from pydantic import Field
 
-from prismaudio.config import Config
+from prismaudio.dimensions.thought import Part, Thought, Words
+from prismaudio.dimensions.wording import (
+    LIST,
+    joined,
+    listed,
+    quoted,
+    sound_and_count,
+    told_names,
+    unquoted,
+)
 
 QUESTION = "Which things in this video make a sound, what do they do, and what should not be heard?"
 
 
-class Event(Config):
+class Event(Part):
     """One source that makes one kind of sound."""
 
     id: str = Field(min_length=1, description="how the other dimensions refer to it")
-    sound: str = Field(min_length=1, description="what is heard, in words: 'a dog barking'")
+    sound: Words = Field(description="what is heard, in words: 'a dog barking'")
     label: str | None = Field(None, description="class name of the sound, if it is one the system knows")
     on_screen: bool = True
     confidence: float = Field(1.0, ge=0, le=1)
 
 
-class SemanticThought(Config):
+class SemanticThought(Thought):
     events: tuple[Event, ...] = ()
-    ambience: tuple[str, ...] = Field((), description="what lies under the whole clip: 'wind blowing'")
-    avoid: tuple[str, ...] = Field((), description="what must not be heard: 'music'")
-
-
-def joined(items: Sequence[str]) -> str:
-    """('a', 'b', 'c') -> 'a, b and c'"""
-    *head, last = items
-    return f"{', '.join(head)} and {last}" if head else last
+    ambience: tuple[Words, ...] = Field((), description="what lies under the whole clip: 'wind blowing'")
+    avoid: tuple[Words, ...] = Field((), description="what must not be heard: 'music'")
 
 
 def render(thought: SemanticThought) -> str:
-    """One paragraph of prose."""
+    """One paragraph. Prose stands as it is; what is to be avoided is added to it if it does not say so."""
+    if thought.prose is None:
+        return " ".join(_sentences(thought))
+    spoken = " ".join(thought.prose.split()).casefold()
+    unsaid = [
+        item
+        for item in thought.avoid
+        if item.casefold() not in spoken and quoted(item).casefold() not in spoken
+    ]
+    return " ".join(part for part in (thought.prose, *_avoid(unsaid)) if part)
+
+
+def _sentences(thought: SemanticThought) -> list[str]:
+    names = told_names({event.id: event.sound for event in thought.events})
     sentences = []
     if thought.events:
-        sentences.append(f"Generate the sound of {joined([event.sound for event in thought.events])}.")
-        unseen = [event.sound for event in thought.events if not event.on_screen]
+        sentences.append(f"Generate the sound of {joined(list(names.values()))}.")
+        unseen = [names[event.id] for event in thought.events if not event.on_screen]
         if unseen:
             sentences.append(f"Off screen: {joined(unseen)}.")
     elif not thought.ambience:
         sentences.append("Generate silence.")
     if thought.ambience:
-        sentences.append(f"In the background, {joined(thought.ambience)}.")
-    if thought.avoid:
-        sentences.append(f"Avoid {joined(thought.avoid)}.")
-    return " ".join(sentences)
+        sentences.append(f"In the background, {joined([quoted(item) for item in thought.ambience])}.")
+    return sentences + _avoid(thought.avoid)
+
+
+def _avoid(items: Sequence[str]) -> list[str]:
+    return [f"Avoid {joined([quoted(item) for item in items])}."] if items else []
+
+
+_PARAGRAPH = re.compile(
+    rf"(?:Generate silence\.|Generate the sound of (?P<events>{LIST})\.(?: Off screen: (?P<unseen>{LIST})\.)?)?"
+    rf"(?: ?In the background, (?P<ambience>{LIST})\.)?(?: ?Avoid (?P<avoid>{LIST})\.)?"
+)
+
+
+def read(text: str) -> tuple[SemanticThought, int] | None:
+    """The thought that the beginning of `text` was rendered from, and where it ends; ids are s1, s2, ..."""
+    match = _PARAGRAPH.match(text)
+    if match is None or not match[0]:
+        return None
+    found = {name: listed(items) if items else () for name, items in match.groupdict().items()}
+    events = tuple(
+        Event(id=f"s{number}", sound=sound_and_count(name)[0], on_screen=name not in found["unseen"])
+        for number, name in enumerate(found["events"], start=1)
+    )
+    thought = SemanticThought(
+        events=events,
+        ambience=tuple(unquoted(item) for item in found["ambience"]),
+        avoid=tuple(unquoted(item) for item in found["avoid"]),
+    )
+    return thought, match.end()
+
+
+def adding(thought: SemanticThought, events: Sequence[Event]) -> SemanticThought:
+    """The thought with more events; prose says so in a sentence of its own."""
+    prose = thought.prose
+    if prose and events:
+        prose = f"{prose} Also {joined([quoted(event.sound) for event in events])}."
+    return thought.model_copy(update={"events": (*thought.events, *events), "prose": prose})
+
+
+def without_avoid(thought: SemanticThought) -> SemanticThought:
+    """The thought without what must not be heard, and its prose without the sentences that say so."""
+    prose = thought.prose
+    if prose:
+        sentences = re.split(r"(?<=[.!?])\s+", prose)
+        prose = " ".join(part for part in sentences if not re.search(r"\bavoid", part, re.IGNORECASE))
+    return thought.model_copy(update={"avoid": (), "prose": prose})

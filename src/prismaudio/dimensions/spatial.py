@@ -3,17 +3,23 @@
 Azimuth is screen x: -1 the left edge, 0 the middle, 1 the right edge (stage convention).
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from prismaudio.config import Config
+from prismaudio.dimensions.thought import Part, Thought
+from prismaudio.dimensions.wording import NAME, NUMBER, capital, joined, number
 
 QUESTION = "Where on screen is each sound, does it move from left to right, and how far away is it?"
 CENTRE = 0.33  # within it a place is called the centre
+SIDES = {"left": -0.7, "center": 0.0, "right": 0.7}  # and the azimuth that each word stands for
+FAR, CLOSE = 0.66, 0.2  # distances beyond which a place is called so
+DISTANCES = {", far away": 0.8, ", close": 0.1, "": 0.3}
+LONGEST_WAY = 5  # sides that are told one by one
 
 
 class Key(NamedTuple):
@@ -23,7 +29,7 @@ class Key(NamedTuple):
     azimuth: float  # -1 to 1
 
 
-class Place(Config):
+class Place(Part):
     """The path of one event."""
 
     event: str
@@ -34,10 +40,10 @@ class Place(Config):
     def _keys_are_a_path(self) -> Self:
         times = [key.time for key in self.keys]
         if times != sorted(times):
-            raise ValueError(f"key times {times} must rise")
+            raise ValueError(f"keys: times {times} must rise")
         for key in self.keys:
             if not -1 <= key.azimuth <= 1:
-                raise ValueError(f"azimuth {key.azimuth} is outside -1 (left) to 1 (right)")
+                raise ValueError(f"keys: azimuth {key.azimuth} is outside -1 (left) to 1 (right)")
         return self
 
     def azimuth_at(self, seconds: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -45,8 +51,12 @@ class Place(Config):
         times, azimuths = zip(*self.keys, strict=True)
         return np.interp(seconds, times, azimuths)
 
+    def way(self) -> list[str]:
+        """The sides that the event visits, one after another: ['left', 'center', 'right']."""
+        return way(side(key.azimuth) for key in self.keys)
 
-class SpatialThought(Config):
+
+class SpatialThought(Thought):
     places: tuple[Place, ...] = ()
 
 
@@ -54,22 +64,96 @@ def side(azimuth: float) -> str:
     return "left" if azimuth < -CENTRE else "right" if azimuth > CENTRE else "center"
 
 
-def render(thought: SpatialThought, sounds: Mapping[str, str]) -> str:
-    """One paragraph; `sounds`: event id -> words."""
+def way(sides: Iterable[str]) -> list[str]:
+    """Sides without repetition; who goes from one edge to the other comes through the centre."""
+    visited: list[str] = []
+    for name in sides:
+        if visited and {visited[-1], name} == {"left", "right"}:
+            visited.append("center")
+        if not visited or visited[-1] != name:
+            visited.append(name)
+    return visited
+
+
+def render(thought: SpatialThought, names: Mapping[str, str], *, numeric: bool = False) -> str:
+    """One paragraph; azimuth over time and distance in numbers, if `numeric`. `names`: event id -> words."""
+    if thought.prose is not None:
+        return thought.prose
     if not thought.places:
-        return "The sound surrounds the listener."
-    return " ".join(_sentence(place, sounds[place.event]) for place in thought.places)
+        return _NOWHERE
+    return " ".join(_sentence(place, names[place.event], numeric) for place in thought.places)
 
 
-def _sentence(place: Place, sound: str) -> str:
-    sound = sound[0].upper() + sound[1:]
-    sides = [side(key.azimuth) for key in place.keys]
-    path = [
-        sides[0],
-        *(later for earlier, later in zip(sides[:-1], sides[1:], strict=True) if later != earlier),
-    ]
-    far = ", far away" if place.distance > 0.66 else ", close" if place.distance < 0.2 else ""
-    if len(path) == 1:
-        return f"{sound} comes from the {path[0]}{far}."
-    through = " through the center" if {path[0], path[-1]} == {"left", "right"} else ""
-    return f"{sound} moves from the {path[0]}{through} to the {path[-1]}{far}."
+def _sentence(place: Place, name: str, numeric: bool) -> str:
+    place = _rounded(place) if numeric else place
+    far = ", far away" if place.distance > FAR else ", close" if place.distance < CLOSE else ""
+    numbers = ""
+    if numeric:
+        keys = ", ".join(f"{number(key.azimuth)} at {number(key.time)} s" for key in place.keys)
+        numbers = f" (azimuth {keys}; distance {number(place.distance)})"
+    return f"{capital(name)} {_course(place.way())}{far}{numbers}."
+
+
+def _course(sides: Sequence[str]) -> str:
+    if len(sides) == 1:
+        return f"comes from the {sides[0]}"
+    if len(sides) > LONGEST_WAY:
+        ordered = sorted(sides, key=lambda name: SIDES[name])
+        return f"moves back and forth between the {ordered[0]} and the {ordered[-1]}"
+    first, *through, last = sides
+    between = f" through {joined([f'the {name}' for name in through])}" if through else ""
+    return f"moves from the {first}{between} to the {last}"
+
+
+def _rounded(place: Place) -> Place:
+    keys = tuple(Key(round(key.time, 2), round(key.azimuth, 2)) for key in place.keys)
+    return Place(event=place.event, keys=keys, distance=round(place.distance, 2))
+
+
+_SIDE = f"the (?:{'|'.join(SIDES)})"
+_SENTENCE = re.compile(
+    rf"(?P<name>{NAME}) (?P<course>comes from {_SIDE}|moves back and forth between {_SIDE} and {_SIDE}"
+    rf"|moves from {_SIDE}(?: through {_SIDE}(?:(?:, {_SIDE})* and {_SIDE})?)? to {_SIDE})"
+    rf"(?P<far>, far away|, close)?"
+    rf"(?: \(azimuth (?P<keys>{NUMBER} at {NUMBER} s(?:, {NUMBER} at {NUMBER} s)*); distance (?P<distance>\d\.\d\d)\))?"
+    r"\."
+)
+_NOWHERE = "The sound surrounds the listener."
+
+
+def read(
+    text: str, heard: Mapping[str, tuple[float, float]], duration: float
+) -> tuple[SpatialThought, int] | None:
+    """The thought that the beginning of `text` was rendered from, and where it ends; events go by their names.
+
+    A way without numbers is laid evenly over the seconds in which its event is `heard`: name -> onset and offset.
+    """
+    if text.startswith(_NOWHERE):
+        return SpatialThought(), len(_NOWHERE)
+    places: list[Place] = []
+    end = 0
+    while match := _SENTENCE.match(text, end + bool(places)):  # sentences are one space apart
+        event = match["name"].casefold()
+        sides = re.findall("|".join(SIDES), match["course"])
+        if match["course"].startswith("moves back and forth"):
+            sides *= LONGEST_WAY
+        keys = _numbered(match["keys"]) or laid(sides, *heard.get(event, (0.0, duration)))
+        distance = float(match["distance"]) if match["distance"] else DISTANCES[match["far"] or ""]
+        places.append(Place(event=match["name"], keys=keys, distance=distance))
+        end = match.end()
+    return (SpatialThought(places=tuple(places)), end) if places else None
+
+
+def _numbered(text: str | None) -> tuple[Key, ...]:
+    """'-0.80 at 1.00 s, ...' -> keys"""
+    pairs = re.findall(rf"({NUMBER}) at ({NUMBER}) s", text or "")
+    return tuple(Key(float(time), float(azimuth)) for azimuth, time in pairs)
+
+
+def laid(sides: Sequence[str], start: float, end: float) -> tuple[Key, ...]:
+    """A way over `sides` from `start` to `end`, evenly."""
+    visited = way(sides)
+    if len(visited) == 1:
+        return (Key(0.0, SIDES[visited[0]]),)
+    times = np.linspace(start, end, len(visited))
+    return tuple(Key(float(time), SIDES[name]) for time, name in zip(times, visited, strict=True))

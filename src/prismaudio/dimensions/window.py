@@ -12,8 +12,15 @@ SHORTEST = 0.02  # seconds of a span that are still worth keeping
 def window(plan: Plan, start: float, seconds: float) -> Plan:
     """What happens between `start` and `start + seconds`, with times counted from `start`.
 
-    A hit just before the window still rings in it, so its span is kept without the hit.
+    A hit just before the window still rings in it, so its span is kept without the hit. Prose about the course of the
+    whole clip would be wrong of a part of it, so there the numbers speak again; where there are none, it stays.
     """
+    part = start > 0 or seconds < plan.duration - SHORTEST
+    timed, placed = plan.temporal, plan.spatial
+    if part and timed.prose and timed.spans:
+        timed = timed.model_copy(update={"prose": None})
+    if part and placed.prose and placed.places:
+        placed = placed.model_copy(update={"prose": None})
     spans = tuple(cut for span in plan.temporal.spans if (cut := _cut(span, start, seconds)) is not None)
     heard = {span.event for span in spans}
     return plan.model_copy(
@@ -22,8 +29,8 @@ def window(plan: Plan, start: float, seconds: float) -> Plan:
             "semantic": plan.semantic.model_copy(
                 update={"events": tuple(event for event in plan.semantic.events if event.id in heard)}
             ),
-            "temporal": plan.temporal.model_copy(update={"spans": spans}),
-            "spatial": plan.spatial.model_copy(
+            "temporal": timed.model_copy(update={"spans": spans}),
+            "spatial": placed.model_copy(
                 update={
                     "places": tuple(
                         _shifted(place, start, seconds)
