@@ -10,12 +10,15 @@ import torch
 from command import Command
 from media_clips import packets
 
-from prismaudio import Plan, VideoToAudio, read_audio
+from prismaudio import Plan, PrismAudioError, VideoToAudio, read_audio
 from prismaudio.dimensions.semantic import Event, SemanticThought
 from prismaudio.dimensions.temporal import Span, TemporalThought
 from prismaudio.media.loudness import true_peak
+from prismaudio.media.preprocess import View
+from prismaudio.media.video import read_views
 
 QUICK = ("--steps", 2)
+EXACT = (*QUICK, "--dtype", "float32")  # phase is guessed, and magnifies the rounding of shorter numbers
 SECONDS = 2.0
 
 
@@ -191,3 +194,72 @@ def test_the_demo_shows_both_videos(prismaudio: Command, tmp_path: Path):
     for name in ("tree", "scene"):
         assert (tmp_path / f"{name}.sound.mp4").stat().st_size > 1000
         assert (tmp_path / f"{name}.png").stat().st_size > 1000
+
+
+def test_takes_are_made_together_and_sound_as_each_alone(prismaudio: Command, clip: Path):
+    folder = clip.with_name("takes")
+    outcome = prismaudio("generate", clip, "-o", folder, "--takes", 3, "--seed", 4, *EXACT)
+    assert outcome.code == 0
+    assert sorted(path.name for path in folder.iterdir()) == [f"clip.sound.{seed}.mp4" for seed in (4, 5, 6)]
+    alone = clip.with_name("alone.mp4")
+    assert prismaudio("generate", clip, "-o", alone, "--seed", 5, *EXACT).code == 0
+    together, single = (read_audio(path).samples for path in (folder / "clip.sound.5.mp4", alone))
+    assert torch.corrcoef(torch.stack([together.flatten(), single.flatten()]))[0, 1] > 0.9
+    other = read_audio(folder / "clip.sound.6.mp4").samples
+    assert torch.corrcoef(torch.stack([other.flatten(), single.flatten()]))[0, 1] < 0.5
+
+
+def test_of_several_videos_a_broken_one_does_not_stop_the_others(prismaudio: Command, clip: Path):
+    broken, folder = clip.with_name("broken.mp4"), clip.with_name("sounds")
+    broken.write_text("this is no video")
+    outcome = prismaudio("generate", broken, clip, "-o", folder, *QUICK)
+    assert outcome.code == 1
+    assert f"prismaudio: cannot read {broken}" in outcome.err
+    assert [path.name for path in folder.iterdir()] == ["clip.sound.mp4"]
+
+
+def test_several_sounds_do_not_fit_one_file(prismaudio: Command, clip: Path):
+    outcome = prismaudio("generate", clip, "--takes", 2, "--audio", clip.with_suffix(".wav"), *QUICK)
+    assert outcome.code == 2
+    assert "2 sounds are asked for" in outcome.err
+
+
+def test_a_caption_replaces_the_thoughts(prismaudio: Command, clip: Path):
+    out = clip.with_suffix(".wav")
+    told = []
+    for caption in ("a bell ringing", "a dog barking"):
+        assert prismaudio("generate", clip, "-f", *QUICK, "--caption", caption, "--audio", out).code == 0
+        told.append(out.read_bytes())
+    assert told[0] != told[1]
+
+
+def test_pictures_in_memory_get_the_same_sound(pipeline: VideoToAudio, clip: Path):
+    frames = read_views(clip, {"all": View(25, 160, 112, "stretch")})["all"]
+    from_memory, from_file = (pipeline(video, steps=2).audio.samples for video in (frames, clip))
+    torch.testing.assert_close(from_memory, from_file, atol=0.02, rtol=0)
+    with pytest.raises(PrismAudioError, match="came from memory"):
+        pipeline(frames, steps=1).save(clip.with_name("memory.mp4"))
+
+
+@pytest.mark.parametrize("choices", [("--sampler", "adams"), ("--sampler", "midpoint"), ("--guided", "0.2:0.9")])
+def test_samplers_are_near_one_another(prismaudio: Command, clip: Path, choices: tuple[str, str]):
+    sounds = []
+    for extra in ((), choices):
+        out = clip.with_suffix(".wav")
+        assert prismaudio("generate", clip, "-f", "--steps", 8, "--audio", out, *extra).code == 0
+        sounds.append(read_audio(out).samples.flatten())
+    likeness = torch.corrcoef(torch.stack(sounds))[0, 1]
+    assert 0.2 < likeness < 0.9999
+
+
+def test_a_plan_of_another_video_or_at_odds_with_itself_is_noticed(prismaudio: Command, clip: Path):
+    plan, other = clip.with_name("plan.yaml"), clip.with_name("other.mp4")
+    assert prismaudio("plan", clip, "-o", plan, "--prompt", "a bell ringing").code == 0
+    other.write_bytes(clip.read_bytes() + b"\0")
+    assert "note" not in prismaudio("generate", clip, "-f", "--plan", plan, *QUICK).err
+    outcome = prismaudio("generate", other, "--plan", plan, *QUICK)
+    assert outcome.code == 0
+    assert "another" in outcome.err
+    wrong = Plan.load(plan)
+    wrong.model_copy(update={"temporal": TemporalThought()}).save(plan)
+    assert "bell" in prismaudio("generate", clip, "-f", "--plan", plan, *QUICK).err

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from prismaudio.models.mel_codec import FRAMES_PER_LATENT, MelStereoCodec
+from prismaudio.models.mel_codec import FRAMES_PER_LATENT, SHARED, MelStereoCodec, cross_fade
 from prismaudio.models.spectral import griffin_lim, istft, log_mel, mel_filters, power_from_log_mel, stft
 from prismaudio.models.stereo import StereoImage, analyse, spread
 from prismaudio.stage.mix import pan
@@ -118,3 +118,31 @@ def test_normalised_latents_have_the_statistics_that_were_measured(codec: MelSte
     torch.testing.assert_close(
         image.level, raw[:, codec.mel_channels : codec.mel_channels + 8], atol=1e-5, rtol=1e-5
     )
+
+
+class Repeating(MelStereoCodec):
+    """Plays every latent frame for as long as it lasts, so that pieces are parts of the whole to the bit."""
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        return latents[:, :1].repeat_interleave(self.hop, dim=-1).expand(-1, 2, -1)
+
+
+@pytest.mark.parametrize("frames", [1, 40, 100, 101, 132, 500])
+@pytest.mark.parametrize("size", [SHARED, 100])
+def test_pieces_that_agree_join_to_the_whole(frames: int, size: int) -> None:
+    codec = Repeating(width=32, encoder_blocks=1, decoder_blocks=1)
+    latents = torch.randn(1, codec.latent_channels, frames)
+    pieces = list(codec.decode_pieces(latents, size))
+    torch.testing.assert_close(torch.cat(pieces, dim=-1), codec.decode(latents))
+    assert max(piece.shape[-1] for piece in pieces) <= max(size, 2 * SHARED) * codec.hop
+
+
+def test_a_cross_fade_keeps_what_agrees_and_the_power_of_what_does_not() -> None:
+    a, b = torch.randn(1, 2, 100_000), torch.randn(1, 2, 100_000)
+    torch.testing.assert_close(cross_fade(a, a), a, atol=1e-3, rtol=0)
+    middle = cross_fade(a, b)[..., 40_000:60_000]
+    assert middle.std().item() == pytest.approx(1, abs=0.02)
+
+
+def test_a_cross_fade_of_silence_is_silent() -> None:
+    assert not cross_fade(torch.zeros(1, 2, 10), torch.zeros(1, 2, 10)).any()

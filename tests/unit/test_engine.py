@@ -1,4 +1,6 @@
-"""Devices, and decoding in pieces."""
+"""Devices, number formats, and decoding in pieces."""
+
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -6,15 +8,9 @@ from torch import Tensor
 
 from prismaudio.errors import UnknownChoice
 from prismaudio.generation import engine
-from prismaudio.generation.engine import (
-    CHUNK,
-    OVERLAP,
-    UnusableDevice,
-    choose_engine,
-    chunks,
-    cross_fade,
-    decode,
-)
+from prismaudio.generation.engine import UnusableDevice, choose_engine, decode, released_engine
+from prismaudio.generation.velocity import UnusableEngine, VelocityEngine
+from prismaudio.models.dit import DiT
 
 
 class Repeater:
@@ -28,39 +24,23 @@ class Repeater:
     def decode(self, latents: Tensor) -> Tensor:
         return latents.repeat_interleave(self.hop, dim=-1).expand(-1, 2, -1)
 
-
-@pytest.mark.parametrize("frames", [1, CHUNK, CHUNK + 1, CHUNK + OVERLAP, 5 * CHUNK])
-def test_pieces_join_to_the_whole(frames: int):
-    latents = torch.randn(1, 1, frames)
-    torch.testing.assert_close(decode(Repeater(), latents), Repeater().decode(latents)[0])
+    def decode_pieces(self, latents: Tensor, frames: int) -> Iterator[Tensor]:
+        for part in latents.split(frames, dim=-1):
+            yield self.decode(part)
 
 
-def test_no_piece_is_longer_than_a_chunk_or_shorter_than_its_context():
-    pieces = list(chunks(10_000))
-    assert pieces[-1][1] == 10_000
-    assert all(OVERLAP < last - first <= CHUNK for first, last, _ in pieces)
-
-
-def test_progress_reaches_one():
-    shares: list[float] = []
-    decode(Repeater(), torch.zeros(1, 1, 2000), shares.append)
+def test_pieces_join_to_the_whole_and_progress_reaches_one():
+    latents, shares = torch.randn(1, 1, 2000), []
+    sound = decode(Repeater(), latents, 300, shares.append)
+    torch.testing.assert_close(sound, Repeater().decode(latents)[0])
+    assert len(shares) == 7
     assert shares == sorted(shares)
     assert shares[-1] == 1
 
 
-def test_a_cross_fade_keeps_what_agrees_and_the_power_of_what_does_not():
-    a, b = torch.randn(2, 100_000), torch.randn(2, 100_000)
-    torch.testing.assert_close(cross_fade(a, a), a, atol=1e-3, rtol=0)
-    middle = cross_fade(a, b)[:, 40_000:60_000]
-    assert middle.std().item() == pytest.approx(1, abs=0.02)
-
-
-def test_a_cross_fade_of_silence_is_silent():
-    assert not cross_fade(torch.zeros(2, 10), torch.zeros(2, 10)).any()
-
-
 def test_the_processor_is_always_there():
-    assert choose_engine("cpu", "float32") == (torch.device("cpu"), torch.float32)
+    chosen = choose_engine("cpu", "float32")
+    assert (chosen.device, chosen.dtype, chosen.machinery) == (torch.device("cpu"), torch.float32, "eager")
     assert choose_engine().device.type in {"cpu", "cuda", "mps"}
 
 
@@ -70,7 +50,7 @@ def test_bfloat16_is_chosen_where_it_is_native(monkeypatch: pytest.MonkeyPatch):
         assert choose_engine("cpu").dtype is dtype
 
 
-@pytest.mark.parametrize(("device", "dtype"), [("gpu", "auto"), ("cuda:x", "auto"), ("cpu", "float16")])
+@pytest.mark.parametrize(("device", "dtype"), [("gpu", "auto"), ("cuda:x", "auto"), ("cpu", "int7")])
 def test_unknown_names_are_refused(device: str, dtype: str):
     with pytest.raises(UnknownChoice, match="choose one of"):
         choose_engine(device, dtype)
@@ -79,3 +59,17 @@ def test_unknown_names_are_refused(device: str, dtype: str):
 def test_a_device_that_is_not_there_is_named():
     with pytest.raises(UnusableDevice, match="cuda:99"):
         choose_engine("cuda:99")
+
+
+def test_graphs_need_cuda():
+    with pytest.raises(UnusableEngine, match="use eager or compile"):
+        VelocityEngine(DiT(4, 64, 1, 1), choose_engine("cpu", machinery="graph").machinery)
+    with pytest.raises(UnknownChoice, match="choose one of: auto, eager"):
+        choose_engine("cpu", machinery="steam")
+
+
+def test_the_released_program_has_float32_weights():
+    released = released_engine("cpu")
+    assert (released.dtype, released.released) == (torch.float32, True)
+    with released.numbers():
+        assert torch.nn.Linear(2, 2)(torch.ones(1, 2)).dtype == torch.float32

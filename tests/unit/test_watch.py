@@ -9,8 +9,9 @@ import torch
 from media_clips import noise, write_clip
 
 from prismaudio.backends.embedded.motion import MotionEncoder
-from prismaudio.generation import watch as room
-from prismaudio.generation.watch import watch, watch_frames
+from prismaudio.generation import pictures as room
+from prismaudio.generation.pictures import FileFilm, FramesFilm
+from prismaudio.generation.watch import Eyes, watch
 from prismaudio.media.preprocess import View
 from prismaudio.media.video import read_views
 from prismaudio.types import Frames
@@ -28,7 +29,7 @@ class MeanColour:
 
 
 @pytest.fixture
-def model() -> SimpleNamespace:
+def eyes() -> Eyes:
     network = MeanColour()
     vision = SimpleNamespace(
         network=network,
@@ -36,7 +37,7 @@ def model() -> SimpleNamespace:
         fps=4.0,
         frame_size=(160, 112),
     )
-    return SimpleNamespace(motion=MotionEncoder(), vision=vision)
+    return Eyes(MotionEncoder(), vision)
 
 
 @pytest.fixture
@@ -44,22 +45,21 @@ def clip(tmp_path: Path) -> Path:
     return write_clip(tmp_path / "clip.mkv", noise(58, 160, 112))  # 2.32 s
 
 
-def test_chunks_see_what_one_look_sees(model: SimpleNamespace, clip: Path, monkeypatch: pytest.MonkeyPatch):
-    whole = watch(clip, model, 2.32, lambda share: None)
+def test_chunks_see_what_one_look_sees(eyes: Eyes, clip: Path, monkeypatch: pytest.MonkeyPatch):
+    whole = watch(FileFilm(clip), eyes, 2.32, lambda share: None)
     monkeypatch.setattr(room, "CHUNK_SECONDS", 0.5)
-    for part, same in zip(watch(clip, model, 2.32, lambda share: None), whole, strict=True):
+    for part, same in zip(watch(FileFilm(clip), eyes, 2.32, lambda share: None), whole, strict=True):
         torch.testing.assert_close(part, same)
 
 
-def test_pictures_in_memory_are_seen_as_those_of_a_file(model: SimpleNamespace, clip: Path):
+def test_pictures_in_memory_are_seen_as_those_of_a_file(eyes: Eyes, clip: Path):
     frames = read_views(clip, {"all": View(25, 160, 112, "stretch")})["all"]
-    for seen, same in zip(
-        watch_frames(frames, model), watch(clip, model, 2.32, lambda share: None), strict=True
-    ):
+    in_memory = watch(FramesFilm(frames), eyes, 2.32, lambda share: None)
+    for seen, same in zip(in_memory, watch(FileFilm(clip), eyes, 2.32, lambda share: None), strict=True):
         torch.testing.assert_close(seen, same)
 
 
-def test_progress_reaches_one(model: SimpleNamespace, clip: Path):
+def test_progress_reaches_one(eyes: Eyes, clip: Path):
     shares: list[float] = []
-    watch(clip, model, 2.32, shares.append)
+    watch(FileFilm(clip), eyes, 2.32, shares.append)
     assert shares[-1] == pytest.approx(1)

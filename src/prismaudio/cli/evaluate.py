@@ -23,7 +23,9 @@ def evaluate(
     count: Annotated[int, typer.Option(help="Scenes; fewer give wider intervals.", min=2)] = 200,
     seed: Annotated[int, typer.Option(help="Of the scenes.", min=0)] = 2025,
     steps: Annotated[int, typer.Option(help="Sampler steps.", min=1)] = 24,
-    guidance: Annotated[float, typer.Option(help="How closely to follow the plan.")] = 4.0,
+    guidance: Annotated[
+        float | None, typer.Option(help="How closely to follow the plan; default: the model's own.")
+    ] = None,
     model: Model = "embedded",
     device: Device = "auto",
     dtype: DType = "auto",

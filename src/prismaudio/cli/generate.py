@@ -1,29 +1,76 @@
-"""`prismaudio generate`: a video in, the video with sound out."""
+"""`prismaudio generate`: videos in, the videos with sound out."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from prismaudio.cli.options import Device, DType, Duration, Force, Model, NegativePrompt, Prompt, Video
+from prismaudio.cli.options import (
+    Device,
+    DType,
+    Duration,
+    EngineName,
+    Force,
+    Model,
+    NegativePrompt,
+    Prompt,
+    Videos,
+)
 
 if TYPE_CHECKING:
+    from prismaudio.generation.many import Failure
     from prismaudio.generation.pipeline import Generation
+    from prismaudio.generation.stages import Stages
 
 
 def generate(
-    video: Video,
+    videos: Videos,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Default: VIDEO.sound.<its ending>.", metavar="FILE")
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="A file; a folder for several sounds. Default: VIDEO.sound.<its ending>.",
+            metavar="PATH",
+        ),
     ] = None,
     prompt: Prompt = "",
     negative_prompt: NegativePrompt = "",
     plan: Annotated[
         Path | None, typer.Option(help="Play this plan instead of the planner's.", metavar="FILE")
     ] = None,
+    caption: Annotated[
+        str | None,
+        typer.Option(help="Words for the text encoder, as they are, instead of thoughts.", metavar="TEXT"),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Another seed is another take.")] = 0,
+    takes: Annotated[
+        int, typer.Option(help="So many takes of each video, made together: seeds SEED, SEED + 1 ...", min=1)
+    ] = 1,
     steps: Annotated[int, typer.Option(help="Sampler steps; fewer are faster and rougher.")] = 24,
-    guidance: Annotated[float, typer.Option(help="How closely to follow the plan; 1 to 8.")] = 4.0,
+    sampler: Annotated[
+        str, typer.Option(help="euler, as published; adams and midpoint are of second order.", metavar="NAME")
+    ] = "euler",
+    guidance: Annotated[
+        float | None,
+        typer.Option(
+            help="How closely to follow the plan, 1 to 8; default: the model's own.", metavar="SCALE"
+        ),
+    ] = None,
+    guided: Annotated[
+        str,
+        typer.Option(
+            help="Flow times that are guided, LOW:HIGH; those outside cost half.", metavar="LOW:HIGH"
+        ),
+    ] = "0:1",
+    arm: Annotated[
+        str,
+        typer.Option(
+            help="How much of the thoughts the model is told: none, random, monolithic, decomposed, "
+            "without-semantic, without-temporal ...",
+            metavar="NAME",
+        ),
+    ] = "decomposed",
     duration: Duration = None,
     audio: Annotated[
         Path | None, typer.Option(help="Also the sound alone: .wav or .flac.", metavar="FILE")
@@ -42,83 +89,147 @@ def generate(
     model: Model = "embedded",
     device: Device = "auto",
     dtype: DType = "auto",
+    engine: EngineName = "auto",
+    memory: Annotated[
+        float | None,
+        typer.Option(help="GiB of device memory to stay under; default: no limit.", metavar="GIB"),
+    ] = None,
+    reproduce_release: Annotated[
+        bool,
+        typer.Option(
+            "--reproduce-release",
+            help="Published model only: do exactly what the authors' program does, defects included.",
+        ),
+    ] = False,
     profile: Annotated[bool, typer.Option("--profile", help="Print the seconds of every stage.")] = False,
     keep_original: Annotated[
         bool, typer.Option("--keep-original", help="Keep the video's own sound as a second track.")
     ] = False,
     force: Force = False,
 ) -> None:
-    """Generate sound for VIDEO.
+    """Generate sound for every VIDEO.
 
     The pictures are copied untouched and the sound is exactly as long as they are. An output that exists
-    is kept unless --force is given.
+    is kept unless --force is given. Of several videos, one that cannot be read does not stop the others.
 
     \b
     Examples:
       prismaudio generate clip.mp4
       prismaudio generate clip.mp4 -o dog.mp4 --prompt "a dog barking, +rain" --avoid "music"
       prismaudio generate clip.mp4 --seed 7 --audio take7.wav --picture take7.png
+      prismaudio generate *.mp4 -o sounds/ --takes 4
       prismaudio plan clip.mp4 -o plan.yaml      # edit plan.yaml, then
       prismaudio generate clip.mp4 --plan plan.yaml
+      prismaudio generate clip.mp4 --model FunAudioLLM/PrismAudio
     """
-    from prismaudio.cli.outputs import PLAN_FILES, check_output, print_plan
+    from prismaudio.cli.outputs import check_outputs, sound_paths
     from prismaudio.cli.progress import ProgressBar
-    from prismaudio.generation.pipeline import SOUND_FILES, VideoToAudio
+    from prismaudio.generation.many import generate_many
+    from prismaudio.generation.pipeline import Job, VideoToAudio
     from prismaudio.generation.stages import Stages
-    from prismaudio.media.mux import FILE_KINDS, mux
 
-    out = out or default_out(video, tuple(FILE_KINDS))
-    outputs = {out: FILE_KINDS, audio: SOUND_FILES, save_plan: PLAN_FILES, picture: (".png",)}
-    for path, endings in outputs.items():
-        check_output(path, tuple(endings), force=force, source=video)
-    level = level_of(loudness)
-
+    jobs = [
+        Job(video, prompt, negative_prompt, plan, caption, seed + take)
+        for video in videos
+        for take in range(takes)
+    ]
+    outs = sound_paths(videos, [seed + take for take in range(takes)], out)
+    beside = Beside(audio, save_plan, picture)
+    check_outputs(
+        dict(zip(outs, [video for video in videos for _ in range(takes)], strict=True)), force=force
+    )
+    beside.check(len(jobs), videos[0], force=force)
+    low, high = interval_of(guided)
+    choices = {
+        "duration": duration,
+        "steps": steps,
+        "sampler": sampler,
+        "guidance": guidance,
+        "guided_from": low,
+        "guided_to": high,
+        "arm": arm,
+        "loudness": level_of(loudness),
+        "true_peak": true_peak,
+        "sample_rate": sample_rate,
+    }
     with ProgressBar() as progress:
         around = Stages(progress)
         with around.stage("load"):
-            pipeline = VideoToAudio.from_pretrained(model, device=device, dtype=dtype)
-        result = pipeline(
-            video,
-            prompt=prompt,
-            negative_prompt=negative_prompt,
-            plan=plan,
-            duration=duration,
-            seed=seed,
-            steps=steps,
-            guidance=guidance,
-            loudness=level,
-            true_peak=true_peak,
-            sample_rate=sample_rate,
-            progress=progress,
-        )
-        with around.stage("write"):
-            mux(video, result.audio, out, keep_original=keep_original)
-            write_beside(result, audio, save_plan, picture)
+            pipeline = VideoToAudio.from_pretrained(
+                model,
+                device=device,
+                dtype=dtype,
+                engine=engine,
+                memory=memory,
+                reproduce_release=reproduce_release,
+            )
+        results = generate_many(pipeline, jobs, progress=progress, **choices)
+        written = [
+            deliver(result, path, beside, around, keep_original=keep_original)
+            for path, result in zip(outs, results, strict=True)
+        ]
+    if profile:
+        print_times(around.timings, [result for result in written if result is not None])
+    if None in written:
+        raise typer.Exit(1)
 
+
+class Beside(NamedTuple):
+    """Files that may be written beside a single sound."""
+
+    audio: Path | None
+    plan: Path | None
+    picture: Path | None
+
+    def check(self, sounds: int, video: Path, *, force: bool) -> None:
+        from prismaudio.cli.outputs import PLAN_FILES, check_output
+        from prismaudio.generation.pipeline import SOUND_FILES
+
+        for path, endings in zip(self, (SOUND_FILES, PLAN_FILES, (".png",)), strict=True):
+            check_output(path, endings, force=force, source=video)
+            if path is not None and sounds > 1:
+                raise typer.BadParameter(f"{path.name} is one file, but {sounds} sounds are asked for")
+
+    def write(self, result: "Generation") -> list[Path]:
+        if self.audio is not None:
+            result.save(self.audio)
+        if self.plan is not None:
+            result.plan.save(self.plan)
+        if self.picture is not None:
+            from prismaudio.generation.picture import draw
+
+            draw(result, self.picture)
+        return [path for path in self if path is not None]
+
+
+def deliver(
+    result: "Generation | Failure", path: Path, beside: Beside, around: "Stages", *, keep_original: bool
+) -> "Generation | None":
+    """Write one sound and say so; None, and a line that says why, if it could not be made."""
+    from prismaudio.cli.outputs import print_plan
+    from prismaudio.generation.many import Failure
+    from prismaudio.media.mux import mux
+
+    if isinstance(result, Failure):
+        typer.echo(f"prismaudio: {result.error}", err=True)
+        return None
+    with around.stage("write"):
+        mux(result.source, result.audio, path, keep_original=keep_original)
+        written = [path, *beside.write(result)]
     print_plan(result.plan)
     for note in result.notes:
         typer.echo(f"prismaudio: note: {note}", err=True)
-    typer.echo("\n".join(f"wrote {path}" for path in outputs if path is not None))
-    if profile:
-        print_times({"load": around.timings["load"], **result.timings, "write": around.timings["write"]})
+    typer.echo("\n".join(f"wrote {one}" for one in written))
+    return result
 
 
-def write_beside(result: "Generation", audio: Path | None, plan: Path | None, picture: Path | None) -> None:
-    """What was asked for besides the video."""
-    if audio is not None:
-        result.save(audio)
-    if plan is not None:
-        result.plan.save(plan)
-    if picture is not None:
-        from prismaudio.generation.picture import draw
-
-        draw(result, picture)
-
-
-def default_out(video: Path, endings: tuple[str, ...]) -> Path:
-    """clip.mp4 -> clip.sound.mp4; kinds of file that cannot be written become .mkv."""
-    ending = video.suffix if video.suffix.lower() in endings else ".mkv"
-    return video.with_name(f"{video.stem}.sound{ending}")
+def interval_of(text: str) -> tuple[float, float]:
+    """'0.1:0.9' -> (0.1, 0.9)"""
+    low, _, high = text.partition(":")
+    try:
+        return float(low), float(high)
+    except ValueError as error:
+        raise typer.BadParameter(f"--guided {text!r} is not LOW:HIGH, such as 0.1:0.9") from error
 
 
 def level_of(text: str) -> float | None:
@@ -131,7 +242,13 @@ def level_of(text: str) -> float | None:
         raise typer.BadParameter(f"--loudness {text!r} is neither a number of LUFS nor 'off'") from error
 
 
-def print_times(timings: dict[str, float]) -> None:
-    """Seconds per stage, and their sum."""
+def print_times(around: dict[str, float], results: list["Generation"]) -> None:
+    """Seconds per stage, and their sum; sounds that were made together share their times."""
+    batches = {id(result.timings): result.timings for result in results}
+    timings = {"load": around["load"]}
+    for batch in batches.values():
+        for name, seconds in batch.items():
+            timings[name] = timings.get(name, 0.0) + seconds
+    timings["write"] = around.get("write", 0.0)
     for name, seconds in [*timings.items(), ("total", sum(timings.values()))]:
         typer.echo(f"{name:<10} {seconds:7.2f} s")

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from prismaudio.cli import demo, evaluate, generate, plan, stage, train
+from prismaudio.cli import convert, demo, download, evaluate, generate, plan, stage, train
 from prismaudio.errors import PrismAudioError
 
 EXIT_CODES = """\b
@@ -38,6 +38,8 @@ for command, summary in (
     (stage.stage, "Make short films whose sounds are known."),
     (train.train, "Train the embedded model or a part of it."),
     (evaluate.evaluate, "Measure it on films whose sounds are known."),
+    (download.download, "Get the published weights."),
+    (convert.convert, "Make published weights a folder of safetensors."),
     (demo.demo, "See it work on two videos that come with it."),
 ):
     app.command(short_help=summary, epilog=EXIT_CODES)(command)

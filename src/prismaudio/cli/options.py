@@ -6,6 +6,9 @@ from typing import Annotated
 import typer
 
 Video = Annotated[Path, typer.Argument(help="The video, of any kind that ffmpeg reads.", metavar="VIDEO")]
+Videos = Annotated[
+    list[Path], typer.Argument(help="One or more videos, of any kind that ffmpeg reads.", metavar="VIDEO...")
+]
 Prompt = Annotated[
     str,
     typer.Option(
@@ -20,10 +23,23 @@ Duration = Annotated[
     float | None, typer.Option(help="Sound only the first so many seconds.", metavar="SECONDS")
 ]
 Model = Annotated[
-    str, typer.Option(help="'embedded', or a folder of weights that training wrote.", metavar="NAME")
+    str,
+    typer.Option(
+        help="'embedded'; a folder that training, download or convert wrote; or a hub model "
+        "such as FunAudioLLM/PrismAudio.",
+        metavar="NAME",
+    ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.", metavar="NAME")]
-DType = Annotated[str, typer.Option("--dtype", help="auto, float32, bfloat16.", metavar="NAME")]
+DType = Annotated[str, typer.Option("--dtype", help="auto, float32, bfloat16, float16.", metavar="NAME")]
+EngineName = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        help="How steps are launched: eager, graph (CUDA), compile; auto takes graph on CUDA.",
+        metavar="NAME",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Overwrite files that exist.")]
 CorpusFolder = Annotated[
     Path | None,

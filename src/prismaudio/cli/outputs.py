@@ -1,7 +1,7 @@
 """What a command is about to write is checked before it works for it, and what it thought is printed."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,33 @@ def check_output(path: Path | None, endings: Sequence[str], *, force: bool, sour
         raise CannotWrite(path, "it is the input video itself", "choose another name")
     if path.exists() and not force:
         raise CannotWrite(path, "it exists", "give another name, or --force to overwrite it")
+
+
+def check_outputs(videos: Mapping[Path, Path], *, force: bool) -> None:
+    """The same for the sounds of several videos: file to be written -> its video."""
+    from prismaudio.media.mux import FILE_KINDS
+
+    for path, video in videos.items():
+        check_output(path, tuple(FILE_KINDS), force=force, source=video)
+
+
+def sound_paths(videos: Sequence[Path], seeds: Sequence[int], out: Path | None) -> list[Path]:
+    """Where every take of every video goes: `out` itself, inside of it if there are several, or beside the video."""
+    from prismaudio.media.mux import FILE_KINDS
+
+    if len(videos) * len(seeds) == 1 and out is not None and not out.is_dir():
+        return [out]
+    if out is not None:
+        make_folder(out)
+    paths = []
+    for video in videos:
+        ending = video.suffix if video.suffix.lower() in FILE_KINDS else ".mkv"
+        takes = [f".{seed}" for seed in seeds] if len(seeds) > 1 else [""]
+        paths += [(out or video.parent) / f"{video.stem}.sound{take}{ending}" for take in takes]
+    twice = [path for path in paths if paths.count(path) > 1]
+    if twice:
+        raise CannotWrite(twice[0], "two of the videos would be written there", "give them different names")
+    return paths
 
 
 def print_plan(plan: "Plan") -> None:

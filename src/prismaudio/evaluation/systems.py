@@ -5,8 +5,6 @@ from prismaudio.errors import PrismAudioError
 from prismaudio.evaluation.benchmark import System
 from prismaudio.generation.options import Options
 from prismaudio.generation.pipeline import VideoToAudio
-from prismaudio.generation.stages import Stages
-from prismaudio.generation.watch import watch_frames
 from prismaudio.stage.scene import Scene
 from prismaudio.types import Audio, Frames
 
@@ -19,7 +17,7 @@ def from_picture(model: VideoToAudio, options: Options) -> System:
     """The whole product: perception, planner, generator. The seed is the scene's number."""
 
     def system(scene: Scene, frames: Frames | None, plan: Plan, index: int) -> Audio:
-        return _sounded(model, frames, None, options.model_copy(update={"seed": index}))
+        return model(pictures(frames), seed=index, **options.model_dump()).audio
 
     return system
 
@@ -28,14 +26,12 @@ def from_true_plan(model: VideoToAudio, options: Options) -> System:
     """The generator with a perfect planner: what it makes of what really happened."""
 
     def system(scene: Scene, frames: Frames | None, plan: Plan, index: int) -> Audio:
-        return _sounded(model, frames, plan, options.model_copy(update={"seed": index}))
+        return model(pictures(frames), plan=plan, seed=index, **options.model_dump()).audio
 
     return system
 
 
-def _sounded(model: VideoToAudio, frames: Frames | None, plan: Plan | None, options: Options) -> Audio:
+def pictures(frames: Frames | None) -> Frames:
     if frames is None:
         raise NoPictures("the benchmark draws no pictures; run it with pictures for this system")
-    seen, stages = watch_frames(frames, model.model), Stages(None)
-    plan = plan or model.think(seen, frames.duration, stages)
-    return model.sound(seen, plan, frames.duration, options, stages)[0]
+    return frames

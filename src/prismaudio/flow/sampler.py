@@ -4,12 +4,18 @@ Shapes: B batch, C latent channels, T latent frames.
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from prismaudio.errors import UnknownChoice
+
 Velocity = Callable[[Tensor, Tensor], Tensor]  # (x: (B, C, T), t: () shared by the batch) -> (B, C, T)
 Step = Callable[[Velocity, Tensor, Tensor, Tensor], Tensor]  # (velocity, x, t, next t) -> the next x
+Sampler = Callable[
+    [Velocity, Tensor, Tensor], Iterator[Tensor]
+]  # (velocity, noise, times) -> points after the noise
 
 
 def time_grid(steps: int) -> Tensor:
@@ -34,6 +40,34 @@ def trajectory(velocity: Velocity, noise: Tensor, times: Tensor, step: Step = eu
     for t, t_next in zip(times[:-1], times[1:], strict=True):
         x = step(velocity, x, t, t_next)
         yield x
+
+
+def adams(velocity: Velocity, noise: Tensor, times: Tensor) -> Iterator[Tensor]:
+    """Two-step Adams-Bashforth: second order at one evaluation a step, as each looks back at the last velocity.
+
+    The first step, which has nothing to look back at, is Euler's; that costs no order.
+    """
+    x, before = noise, None
+    for index, (t, t_next) in enumerate(zip(times[:-1], times[1:], strict=True)):
+        now = velocity(x, t)
+        slope = now if before is None else now + (t_next - t) / (2 * (t - times[index - 1])) * (now - before)
+        x = x + (t_next - t) * slope
+        before = now
+        yield x
+
+
+SAMPLERS: dict[str, Sampler] = {
+    "euler": trajectory,
+    "midpoint": partial(trajectory, step=midpoint),
+    "adams": adams,
+}
+
+
+def choose_sampler(name: str) -> Sampler:
+    """One of `SAMPLERS`."""
+    if name not in SAMPLERS:
+        raise UnknownChoice("sampler", name, list(SAMPLERS))
+    return SAMPLERS[name]
 
 
 def sample(velocity: Velocity, noise: Tensor, times: Tensor, step: Step = euler) -> Tensor:

@@ -1,27 +1,26 @@
-"""Where the networks run and in which numbers, and latents turned to sound piece by piece.
+"""Where the networks run, in which numbers and by which machinery: one function chooses, for every processor.
 
-Times of one guided step of a 9 s window on one core of a 2.6 GHz Xeon with matrix units (AMX), 24 of which make a
-sound: float32 0.116 s, float32 weights under bfloat16 autocast 0.09 s, bfloat16 weights 0.064 s. The last is what
-`auto` takes where such units exist; its velocity differs from float32's by 1 %. Threads are left to torch, which
+Times of one guided step of a 9 s window of the embedded model on one core of a 2.6 GHz Xeon with matrix units (AMX), 24
+of which make a sound: float32 0.116 s, float32 weights under bfloat16 autocast 0.09 s, bfloat16 weights 0.064 s. The last
+is what `auto` takes where such units exist; its velocity differs from float32's by 1 %. Threads are left to torch, which
 takes one per physical core.
 
-Shapes: C latent channels, T latent frames, N samples.
+Shapes: C latent channels, T latent frames.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from prismaudio.errors import PrismAudioError, UnknownChoice
+from prismaudio.generation.velocity import ENGINES
 from prismaudio.models.codec import Codec
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 DEVICES = ("auto", "cpu", "cuda", "mps")
-CHUNK = 512  # latent frames decoded at a time: 24 s, about 0.5 GB on the way
-OVERLAP = 32  # frames that neighbouring chunks share, more than the codec looks ahead
-FADE = 8  # frames in the middle of the overlap, over which one chunk hands over to the next
 
 Report = Callable[[float], None]  # told the share that is done, 0 to 1
 
@@ -31,25 +30,48 @@ class UnusableDevice(PrismAudioError):
 
 
 class Engine(NamedTuple):
-    """A processor and the number format of the transformer on it."""
+    """A processor, the number format of the transformer on it, and how its steps are launched."""
 
     device: torch.device
     dtype: torch.dtype
+    machinery: str = "eager"
+    windows: int | None = None  # that go through the transformer together; None: what fills the processor
+    released: bool = False  # float16 autocast around float32 weights, as the authors' program runs
 
     @property
-    def codec_device(self) -> torch.device:
-        """Spectra need complex numbers, which Apple's processor does not have."""
-        return torch.device("cpu") if self.device.type == "mps" else self.device
+    def group(self) -> int:
+        """Windows that go through the transformer together."""
+        if self.windows is not None:
+            return self.windows
+        return 32 if self.device.type == "cuda" else 8
+
+    def numbers(self) -> AbstractContextManager[object]:
+        """What surrounds the networks; nothing, but for the released program on its own processor."""
+        if self.released and self.device.type == "cuda":
+            return torch.autocast("cuda", torch.float16)
+        return nullcontext()
 
 
-def choose_engine(device: str = "auto", dtype: str = "auto") -> Engine:
+def choose_engine(device: str = "auto", dtype: str = "auto", machinery: str = "auto") -> Engine:
     """The fastest processor there is, and the fastest numbers that are safe on it; or what is asked for."""
     chosen = _device(device)
-    if dtype == "auto":
-        return Engine(chosen, torch.bfloat16 if _fast_bfloat16(chosen) else torch.float32)
-    if dtype not in DTYPES:
+    if dtype not in ("auto", *DTYPES):
         raise UnknownChoice("dtype", dtype, ["auto", *DTYPES])
-    return Engine(chosen, DTYPES[dtype])
+    fastest = torch.bfloat16 if _fast_bfloat16(chosen) else torch.float32
+    return Engine(chosen, DTYPES.get(dtype, fastest), _machinery(machinery, chosen))
+
+
+def released_engine(device: str = "auto") -> Engine:
+    """How the authors' program runs; where there is no CUDA, its float32 self."""
+    return Engine(_device(device), torch.float32, released=True)
+
+
+def _machinery(name: str, device: torch.device) -> str:
+    if name not in ("auto", *ENGINES):
+        raise UnknownChoice("engine", name, ["auto", *ENGINES])
+    if name == "auto":
+        return "graph" if device.type == "cuda" else "eager"
+    return name
 
 
 def _device(name: str) -> torch.device:
@@ -72,31 +94,11 @@ def _fast_bfloat16(device: torch.device) -> bool:
 
 
 @torch.no_grad()
-def decode(codec: Codec, latents: Tensor, report: Report | None = None) -> Tensor:
-    """latents: (1, C, T) -> (2, T * hop) on the CPU. Long sounds go chunk by chunk, so memory stays bounded."""
-    frames, hop = latents.shape[-1], codec.hop
-    sound = torch.zeros(2, frames * hop)
-    for first, last, trim in chunks(frames):
-        piece = codec.decode(latents[..., first:last])[0].float().cpu()[:, trim * hop :]
-        begin, faded = (first + trim) * hop, FADE * hop if first else 0
-        end = begin + piece.shape[-1]
-        sound[:, begin : begin + faded] = cross_fade(sound[:, begin : begin + faded], piece[:, :faded])
-        sound[:, begin + faded : end] = piece[:, faded:]
+def decode(codec: Codec, latents: Tensor, frames: int, report: Report | None = None) -> Tensor:
+    """latents: (1, C, T) -> (2, T * hop) float32 on the CPU, `frames` at a time, so that memory is bounded."""
+    total, pieces = latents.shape[-1], []
+    for piece in codec.decode_pieces(latents, frames):
+        pieces.append(piece[0].float().cpu())
         if report is not None:
-            report(last / frames)
-    return sound
-
-
-def chunks(frames: int) -> Iterator[tuple[int, int, int]]:
-    """(first frame, end, frames at its beginning that are only context), in order."""
-    for first in range(0, max(frames - OVERLAP, 1), CHUNK - OVERLAP):
-        yield first, min(first + CHUNK, frames), (OVERLAP - FADE) // 2 if first else 0
-
-
-def cross_fade(before: Tensor, after: Tensor) -> Tensor:
-    """(2, N), (2, N) -> (2, N) at constant power, whether the two agree in phase or not."""
-    rise = torch.linspace(0, 1, before.shape[-1])
-    power = (before.square().sum() * after.square().sum()).sqrt().clamp(min=1e-12)
-    likeness = ((before * after).sum() / power).clamp(0, 1)
-    level = ((1 - rise) ** 2 + rise**2 + 2 * likeness * rise * (1 - rise)).sqrt()
-    return ((1 - rise) * before + rise * after) / level
+            report(min(1.0, len(pieces) * frames / total))
+    return torch.cat(pieces, dim=-1)

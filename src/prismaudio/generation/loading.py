@@ -1,28 +1,76 @@
-"""The embedded model, ready to run: every network of it, from the weights that ship in this package."""
+"""From a name to a model that can run: which size, which files, which processor."""
 
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Literal, NamedTuple
+
+from pydantic import Field, PositiveFloat
 
 from prismaudio.backends.embedded.motion import MotionEncoder
 from prismaudio.backends.embedded.text import WordTable
 from prismaudio.backends.embedded.vision import ImageNetwork, Projection, VisionEncoder
+from prismaudio.backends.pretrained.hub import resolve
+from prismaudio.config import Config
+from prismaudio.errors import PrismAudioError
+from prismaudio.generation.embedded import EmbeddedModel
+from prismaudio.generation.encoders import load_encoders
+from prismaudio.generation.engine import Engine, choose_engine, released_engine
+from prismaudio.generation.fit import Fit, NothingToLimit, fitted
+from prismaudio.generation.model import Model
+from prismaudio.generation.published import PublishedModel
+from prismaudio.generation.watch import Eyes
+from prismaudio.generation.weights import HUB_FILES, find_files, load_generator
 from prismaudio.models.checkpoints import load_weights, read_config
 from prismaudio.models.dit import ConditionedDiT
 from prismaudio.models.mel_codec import MelStereoCodec
 from prismaudio.planning.embedded import EmbeddedPlanner, PlannerNetwork
 
+EMBEDDED = "embedded"
+EMBEDDED_FILE = "dit.safetensors"  # by which a folder of embedded weights is known
 
-@dataclass(frozen=True)
-class EmbeddedModel:
-    """Perception, planner, transformer and codec that were trained together."""
 
-    motion: MotionEncoder
-    vision: VisionEncoder
-    words: WordTable
-    planner: EmbeddedPlanner
-    dit: ConditionedDiT
-    codec: MelStereoCodec
+class Loading(Config):
+    """How a model is loaded, and how it will run."""
+
+    device: str = "auto"
+    dtype: str = "auto"
+    engine: str = "auto"
+    memory: PositiveFloat | None = Field(None, description="GiB of device memory to stay under")
+    reproduce_release: bool = False
+    text_style: Literal["tagged", "plain"] = "tagged"
+    video_encoder: str | None = None  # of the published model: a folder, an .npz, a model on the hub
+    text_encoder: str | None = None
+
+
+class NotReleased(PrismAudioError):
+    """The embedded model was asked to behave as the authors' program."""
+
+
+class Loaded(NamedTuple):
+    """Ready to be made a `VideoToAudio`."""
+
+    model: Model
+    engine: Engine
+
+
+def load(name: str, choices: Loading) -> Loaded:
+    """The model called `name`, see `VideoToAudio.from_pretrained`."""
+    folder = None if name == EMBEDDED else Path(name)
+    if folder is None or (folder / EMBEDDED_FILE).is_file():
+        if choices.memory is not None:
+            raise NothingToLimit("the embedded model needs about 1 GiB wherever it runs; leave --memory out")
+        if choices.reproduce_release:
+            raise NotReleased(
+                "only the published model can reproduce the release; give its folder with --model"
+            )
+        engine = choose_engine(choices.device, choices.dtype, choices.engine)
+        return Loaded(load_embedded(folder), engine)
+    if choices.reproduce_release:
+        engine = released_engine(choices.device)
+    else:
+        engine = choose_engine(choices.device, choices.dtype, choices.engine)
+    engine, fit = fitted(engine, choices.memory)
+    return Loaded(load_published(name, choices, engine, fit), engine)
 
 
 def assets() -> Path:
@@ -33,20 +81,41 @@ def assets() -> Path:
 def load_embedded(folder: Path | None = None) -> EmbeddedModel:
     """Load every part from `folder` (default: the weights in the package)."""
     folder = folder or assets()
-    network = ImageNetwork()
-    planner_network = PlannerNetwork()
-    load_weights(folder / "planner.safetensors", planner_network)
-    projection = Projection()
-    load_weights(folder / "vision.safetensors", projection)
-    vision = VisionEncoder(network, projection.eval())
     return EmbeddedModel(
-        motion=MotionEncoder(),
-        vision=vision,
+        eyes=load_eyes(folder),
         words=WordTable(),
-        planner=EmbeddedPlanner(planner_network.eval()),
-        dit=load_dit(folder / "dit.safetensors"),
+        planner=load_planner(folder),
+        dit=load_dit(folder / EMBEDDED_FILE),
         codec=load_codec(folder / "codec.safetensors"),
     )
+
+
+def load_published(name: str, choices: Loading, engine: Engine, fit: Fit) -> PublishedModel:
+    """The published model from a folder or the hub, with its encoders; the embedded planner writes its thoughts."""
+    found = find_files(resolve(name, (), HUB_FILES))
+    generator = load_generator(found, engine.dtype)
+    return PublishedModel(
+        dit=generator.model,
+        codec=generator.vae,
+        encoders=load_encoders(found, engine, fit, choices.video_encoder, choices.text_encoder),
+        eyes=load_eyes(assets()),
+        planner=load_planner(assets()),
+        fit=fit,
+        style=choices.text_style,
+        released=choices.reproduce_release,
+    )
+
+
+def load_eyes(folder: Path) -> Eyes:
+    projection = Projection()
+    load_weights(folder / "vision.safetensors", projection)
+    return Eyes(MotionEncoder(), VisionEncoder(ImageNetwork(), projection.eval()))
+
+
+def load_planner(folder: Path) -> EmbeddedPlanner:
+    network = PlannerNetwork()
+    load_weights(folder / "planner.safetensors", network)
+    return EmbeddedPlanner(network.eval())
 
 
 def load_codec(path: Path) -> MelStereoCodec:

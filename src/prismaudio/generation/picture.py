@@ -44,7 +44,7 @@ def draw(generation: "Generation", path: Path) -> None:
     FigureCanvasAgg(figure)
     axes = figure.subplots(4, 1, sharex=True, height_ratios=[1.05, 1.3, 2.2, 0.75 * lanes + 0.4])
     strip, wave, spectrum, lane = axes
-    draw_strip(strip, generation.video, audio.duration)
+    draw_strip(strip, generation.source, audio.duration)
     draw_waveform(wave, audio)
     draw_spectrogram(spectrum, audio)
     draw_plan(lane, plan)
@@ -57,7 +57,7 @@ def draw(generation: "Generation", path: Path) -> None:
     lane.set_xlim(0, audio.duration)
     figure.align_ylabels(axes)
     lane.set_xlabel("seconds", color=INK)
-    strip.set_title(f"{generation.video.name}   {generation.loudness:.1f} LUFS", loc="left", color=INK)
+    strip.set_title(f"{generation.source.name}   {generation.loudness:.1f} LUFS", loc="left", color=INK)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")
 

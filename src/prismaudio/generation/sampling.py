@@ -1,89 +1,146 @@
-"""From the plan and the picture to the latents of a sound: conditions for every window, then the flow.
+"""From plans and pictures to the latents of sounds: conditions for every window, then the flow.
 
-Shapes: C latent channels, L latent frames of the sound, T of a window.
+Shapes: C latent channels, L latent frames of a sound, T of a window.
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from prismaudio.backends.embedded.text import WordTable
-from prismaudio.data.features import ClipFeatures, collate, describe
+from prismaudio.data.features import ClipFeatures, collate
 from prismaudio.dimensions.plan import Plan
-from prismaudio.dimensions.window import window
 from prismaudio.errors import PrismAudioError
-from prismaudio.flow.sampler import Velocity, guided, time_grid, trajectory
+from prismaudio.flow.sampler import Velocity, choose_sampler, time_grid
 from prismaudio.generation.engine import Engine
-from prismaudio.generation.loading import EmbeddedModel
-from prismaudio.generation.long import GROUP, Layout, blended
+from prismaudio.generation.long import Layout, blended, window_width
+from prismaudio.generation.model import Model, Report, Wording
 from prismaudio.generation.options import Options
 from prismaudio.generation.prompting import negative_plan, without_avoid
-from prismaudio.generation.watch import Seen
+from prismaudio.generation.velocity import VelocityEngine
 from prismaudio.models.conditioning import Features
 from prismaudio.models.dit import Prepared
 
-MOTION_FPS = 25
-PICTURE_FPS = 4
+SEEDS = 2**63  # more than torch takes
 
 
 class GenerationFailed(PrismAudioError):
     """The sampler left the numbers it can work with."""
 
 
-class LatentSampler:
-    """One embedded model on one engine."""
+class BadSeed(PrismAudioError):
+    """A seed no generator takes."""
 
-    def __init__(self, model: EmbeddedModel, engine: Engine) -> None:
-        self.dit = model.dit.to(engine.device, engine.dtype)
-        self.words = model.words
+
+class Request(NamedTuple):
+    """One sound to be made."""
+
+    plan: Plan
+    seen: Any  # what the model saw of the picture
+    seconds: float
+    seed: int
+    wording: Wording = Wording()
+
+
+class LatentSampler:
+    """One model on one engine."""
+
+    def __init__(self, model: Model, engine: Engine) -> None:
+        self.model = model
         self.engine = engine
-        self.channels = model.codec.latent_channels
-        self.frame_seconds = model.codec.hop / model.codec.sample_rate
+        self.velocities = VelocityEngine(model.dit.dit, engine.machinery)
 
     @torch.no_grad()
-    def __call__(
-        self, plan: Plan, seen: Seen, seconds: float, options: Options, report: Callable[[float], None]
-    ) -> Tensor:
-        """-> (1, C, L) float32 on the engine's device, enough frames to cover `seconds`."""
-        frames = max(1, math.ceil(seconds / self.frame_seconds - 1e-6))
-        flow = self.flow(plan, seen, Layout.covering(frames), options.guidance)
-        generator = torch.Generator().manual_seed(options.seed)  # on the CPU: the same noise everywhere
-        x = torch.randn(1, self.channels, frames, generator=generator).to(self.engine.device)
-        for number, point in enumerate(trajectory(flow, x, time_grid(options.steps)), start=1):
-            x = point
-            report(number / options.steps)
+    def __call__(self, requests: Sequence[Request], options: Options, report: Report) -> list[Tensor]:
+        """-> (1, C, L) float32 for each, on the engine's device, with enough frames to cover its seconds.
+
+        Sounds are made together where that is possible: with windows of one width, and all or none of them
+        steered away from something. A sound does not depend on its company.
+        """
+        done: dict[int, Tensor] = {}
+        kinds: dict[tuple[int, bool], list[int]] = {}
+        for number, request in enumerate(requests):
+            width = window_width(self.model.frames(request.seconds))
+            kinds.setdefault((width, bool(request.plan.semantic.avoid)), []).append(number)
+        for numbers in kinds.values():
+            base, share = len(done) / len(requests), len(numbers) / len(requests)
+            sounds = self._together([requests[n] for n in numbers], options, _part(report, base, share))
+            done |= dict(zip(numbers, sounds, strict=True))
+        return [done[number] for number in range(len(requests))]
+
+    def _together(self, requests: Sequence[Request], options: Options, report: Report) -> Sequence[Tensor]:
+        layout = Layout.covering(*(self.model.frames(request.seconds) for request in requests))
+        told = self._told(requests, layout, wanted=True)
+        avoided = self._told(requests, layout, wanted=False) if requests[0].plan.semantic.avoid else None
+        noise = [self._noise(*pair) for pair in zip(requests, layout.lengths, strict=True)]
+        with self.model.at_work("transformer"):
+            x = torch.cat(noise, dim=-1).to(self.engine.device)
+            flow = self.flow(told, avoided, layout, options)
+            points = choose_sampler(options.sampler)(flow, x, time_grid(options.steps))
+            for number, point in enumerate(points, start=1):
+                x = point
+                report(number / options.steps)
         if not bool(x.isfinite().all()):
             raise GenerationFailed("the sound is not finite; lower --guidance, or use --dtype float32")
-        return x
+        return layout.split(x)
 
-    def flow(self, plan: Plan, seen: Seen, layout: Layout, guidance: float) -> Velocity:
-        """The velocity of the whole sound: towards the plan, away from what it avoids or from no plan at all."""
-        wanted = self._velocities(without_avoid(plan), seen, layout)
-        avoided = negative_plan(plan)
-        bare = [self._velocity(None)] * len(wanted)
+    def flow(
+        self,
+        told: Sequence[ClipFeatures],
+        avoided: Sequence[ClipFeatures] | None,
+        layout: Layout,
+        options: Options,
+    ) -> Velocity:
+        """The velocity of all sounds: towards what is told, away from what is avoided or from no plan at all."""
+        guidance = self.model.guidance if options.guidance is None else options.guidance
+        interval = (options.guided_from, options.guided_to)
+        wanted = self._prepared(told, layout)
+        bare: Sequence[Prepared | None] = [None] * len(wanted)
         if avoided is not None:
-            bare = self._velocities(avoided, None, layout)
-        pairs = zip(wanted, bare, strict=True)
-        return blended([guided(towards, away, guidance) for towards, away in pairs], layout)
+            bare = self._prepared(avoided, layout)
+        flows = [
+            self.velocities.guided(towards, away, guidance, interval)
+            for towards, away in zip(wanted, bare, strict=True)
+        ]
+        return blended(flows, layout, self.engine.group)
 
-    def _velocities(self, plan: Plan, seen: Seen | None, layout: Layout) -> list[Velocity]:
-        """One for each group of windows, which read their conditions once."""
-        told = describe_windows(plan, seen, layout, self.frame_seconds, self.words)
-        groups = [collate(told[first : first + GROUP]) for first in range(0, len(told), GROUP)]
-        return [self._velocity(self.dit.prepare(self._moved(group), layout.width)) for group in groups]
+    def _told(self, requests: Sequence[Request], layout: Layout, *, wanted: bool) -> list[ClipFeatures]:
+        """For every window of every sound; takes of one clip are told the same thing."""
+        told: dict[tuple[int, int, float, Wording], Sequence[ClipFeatures]] = {}
+        windows: list[ClipFeatures] = []
+        for request, frames in zip(requests, layout.lengths, strict=True):
+            key = (id(request.plan), id(request.seen), request.seconds, request.wording)
+            if key not in told:
+                told[key] = self._tell(request, Layout.covering(frames), wanted=wanted)
+            windows += told[key]
+        return windows
 
-    def _velocity(self, prepared: Prepared | None) -> Velocity:
-        """The transformer in its own numbers, the flow around it in float32."""
+    def _tell(self, request: Request, layout: Layout, *, wanted: bool) -> Sequence[ClipFeatures]:
+        if wanted:
+            return self.model.tell(without_avoid(request.plan), request.seen, layout, request.wording)
+        avoided = negative_plan(request.plan)
+        if avoided is None:
+            raise ValueError("a plan that avoids nothing has no negative")
+        return self.model.tell(avoided, None, layout, Wording())
 
-        def velocity(x: Tensor, t: Tensor) -> Tensor:
-            return self.dit.dit(x.to(self.engine.dtype), t.to(x.device), prepared).float()
+    def _prepared(self, windows: Sequence[ClipFeatures], layout: Layout) -> list[Prepared]:
+        """Conditions of so many windows at a time as the engine takes, read once."""
+        rest, groups = iter(windows), []
+        while group := list(islice(rest, self.engine.group)):
+            groups.append(self.model.prepare(self._moved(collate(group)), layout.width))
+        return groups
 
-        return velocity
+    def _noise(self, request: Request, frames: int) -> Tensor:
+        """(1, C, frames), drawn on the CPU: the same everywhere, and whatever else is made beside it."""
+        if not 0 <= request.seed < SEEDS:
+            raise BadSeed(f"--seed {request.seed} is out of range; give a whole number from 0 to 2**63 - 1")
+        generator = torch.Generator().manual_seed(request.seed)
+        return torch.randn(1, self.model.codec.latent_channels, frames, generator=generator)
 
     def _moved(self, features: Features) -> Features:
-        device, dtype = self.engine
+        device, dtype = self.engine.device, self.engine.dtype
         return Features(
             features.video.to(device, dtype),
             features.text.to(device, dtype),
@@ -93,20 +150,6 @@ class LatentSampler:
         )
 
 
-def describe_windows(
-    plan: Plan, seen: Seen | None, layout: Layout, frame_seconds: float, words: WordTable
-) -> Sequence[ClipFeatures]:
-    """One description per window; `seen` None tells of the plan alone. `frame_seconds`: of a latent frame."""
-    seconds = layout.width * frame_seconds
-    return [_describe(plan, seen, start * frame_seconds, seconds, words) for start in layout.starts]
-
-
-def _describe(plan: Plan, seen: Seen | None, start: float, seconds: float, words: WordTable) -> ClipFeatures:
-    """Cut as the scenes of training were."""
-    told = window(plan, start, seconds)
-    if seen is None:
-        return describe(seconds, told, None, None, words)
-    first, last = round(start * PICTURE_FPS), round((start + seconds) * PICTURE_FPS)
-    video = seen.video[first : max(last, first + 1)]
-    motion = seen.motion[round(start * MOTION_FPS) : round((start + seconds) * MOTION_FPS) + 1]
-    return describe(seconds, told, video, motion, words)
+def _part(report: Report, base: float, share: float) -> Report:
+    """Tells `report` of a part of the work, which begins at `base`."""
+    return lambda done: report(base + share * done)

@@ -17,12 +17,12 @@ class Stages:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Callable[[float], None]]:
-        """Time the block; what it yields takes the share that is done."""
+        """Time the block, on top of what that stage took before; what it yields takes the share that is done."""
         report = partial(self._progress, name)
         began = time.perf_counter()
         report(0.0)
         yield report
-        self.timings[name] = time.perf_counter() - began
+        self.timings[name] = self.timings.get(name, 0.0) + time.perf_counter() - began
         report(1.0)
 
 

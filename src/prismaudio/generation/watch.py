@@ -1,23 +1,27 @@
-"""Watching a video once: everything the planner and the transformer want to know of its picture.
+"""The embedded eyes: what the planner and the embedded transformer want to know of the picture.
 
 Shapes: K motion frames at 25 fps, V pictures at 4 fps, P finer pictures at 2 fps, C columns of them, F features.
 """
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from prismaudio.backends.embedded.vision import PLACES_FPS, PLACES_SIZE
-from prismaudio.generation.loading import EmbeddedModel
+from prismaudio.backends.embedded.motion import MotionEncoder
+from prismaudio.backends.embedded.vision import PLACES_FPS, PLACES_SIZE, VisionEncoder
+from prismaudio.generation.pictures import Film
 from prismaudio.media.preprocess import View
-from prismaudio.media.video import iter_view_chunks
 from prismaudio.types import Frames
 
-CHUNK_SECONDS = 10.0  # of pictures held at a time
+
+class Eyes(NamedTuple):
+    """Who looks."""
+
+    motion: MotionEncoder
+    vision: VisionEncoder
 
 
 class Seen(NamedTuple):
@@ -29,52 +33,49 @@ class Seen(NamedTuple):
     video: Tensor  # (V, 128)
 
 
-def views_of(model: EmbeddedModel) -> dict[str, View]:
-    """What the parts of the model want to see."""
-    return {
-        "motion": View(model.motion.fps, *model.motion.frame_size, fit="stretch"),
-        "picture": View(model.vision.fps, *model.vision.frame_size, fit="stretch"),
-        "places": View(PLACES_FPS, *PLACES_SIZE, fit="stretch"),
-    }
+class Watcher:
+    """Perceives a film stretch by stretch."""
+
+    def __init__(self, eyes: Eyes) -> None:
+        self.eyes = eyes
+        self.views = {
+            "motion": View(eyes.motion.fps, *eyes.motion.frame_size, fit="stretch"),
+            "picture": View(eyes.vision.fps, *eyes.vision.frame_size, fit="stretch"),
+            "places": View(PLACES_FPS, *PLACES_SIZE, fit="stretch"),
+        }
+        self._parts: list[Seen] = []
+        self._previous: np.ndarray | None = None  # the motion view's last picture, (1, height, width, 3)
+
+    def look(self, frames: Mapping[str, Frames]) -> None:
+        """Perceive the next stretch, in all views."""
+        network = self.eyes.vision.network
+        columns = network.columns(frames["places"])
+        self._parts.append(
+            Seen(
+                motion=self._motion(frames["motion"]),
+                columns=columns.half(),
+                image_classes=network.image_classes(columns),
+                video=self.eyes.vision.encode(frames["picture"]),
+            )
+        )
+        self._previous = frames["motion"].images[-1:]
+
+    def seen(self) -> Seen:
+        """All stretches as one."""
+        return Seen(*(torch.cat(tensors) for tensors in zip(*self._parts, strict=True)))
+
+    def _motion(self, frames: Frames) -> Tensor:
+        """(len(frames), 36); the first of a stretch moved since the last of the one before."""
+        if self._previous is None:
+            return self.eyes.motion.encode(frames)
+        joined = Frames(np.concatenate([self._previous, frames.images]), frames.fps)
+        return self.eyes.motion.encode(joined)[1:]
 
 
-def watch(path: Path, model: EmbeddedModel, seconds: float, report: Callable[[float], None]) -> Seen:
-    """Decode the first `seconds` of `path` once, a few seconds at a time."""
-    parts, previous = [], None
-    for chunk in iter_view_chunks(path, views_of(model), CHUNK_SECONDS, duration=seconds):
-        parts.append(perceive(chunk.frames, previous, model))
-        previous = chunk.frames["motion"].images[-1:]
+def watch(film: Film, eyes: Eyes, seconds: float, report: Callable[[float], None]) -> Seen:
+    """Perceive the first `seconds` of `film`, decoded once."""
+    watcher = Watcher(eyes)
+    for chunk in film.watch(watcher.views, seconds):
+        watcher.look(chunk.frames)
         report(min(1.0, (chunk.start + chunk.frames["motion"].duration) / seconds))
-    return Seen(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
-
-
-def watch_frames(frames: Frames, model: EmbeddedModel) -> Seen:
-    """The same of pictures in memory, of any size, at the rate motion wants."""
-    return perceive({name: seen_through(view, frames) for name, view in views_of(model).items()}, None, model)
-
-
-def seen_through(view: View, frames: Frames) -> Frames:
-    """`frames` at the rate and size of `view`; at each of its instants, the picture in the middle of the slot."""
-    slots = np.arange(max(1, int(frames.duration * view.fps + 1e-6))) + 0.5
-    shown = np.minimum((slots * frames.fps / view.fps).astype(int), len(frames.images) - 1)
-    return Frames(np.stack([view(frames.images[k]) for k in shown]), view.fps)
-
-
-def perceive(frames: Mapping[str, Frames], previous: np.ndarray | None, model: EmbeddedModel) -> Seen:
-    """Everything about one stretch of video; `previous` is the motion view's last picture before it."""
-    network = model.vision.network
-    columns = network.columns(frames["places"])
-    return Seen(
-        motion=motion_after(previous, frames["motion"], model),
-        columns=columns.half(),
-        image_classes=network.image_classes(columns),
-        video=model.vision.encode(frames["picture"]),
-    )
-
-
-def motion_after(previous: np.ndarray | None, frames: Frames, model: EmbeddedModel) -> Tensor:
-    """Motion of a chunk whose first frame follows `previous` (1, height, width, 3): -> (len(frames), 36)"""
-    if previous is None:
-        return model.motion.encode(frames)
-    joined = Frames(np.concatenate([previous, frames.images]), frames.fps)
-    return model.motion.encode(joined)[1:]
+    return watcher.seen()

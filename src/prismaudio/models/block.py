@@ -5,14 +5,11 @@ Shapes: B batch, N sequence, S condition tokens, D width, H heads, P head width.
 
 from typing import NamedTuple
 
-import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from prismaudio.models.embeddings import rotate
-
-RMS_EPS = torch.finfo(torch.float32).eps  # torch's default in single precision, for every precision
+from prismaudio.models.kernels import RMS_EPS, add_first, add_norm, gate, head_norms
 
 
 class KeysValues(NamedTuple):
@@ -39,10 +36,22 @@ class DiTBlock(nn.Module):
 
     def forward(self, x: Tensor, rotation: Tensor, read: KeysValues | None, mask: Tensor | None) -> Tensor:
         """x: (B, N, D), rotation: (2, N, R), mask: (B, 1, 1, S) -> (B, N, D). No `read`: no conditions."""
-        x = x + self.self_attention(self.self_norm(x), rotation)
+        return add_first(*self.advance(x, None, rotation, read, mask))
+
+    def advance(
+        self, x: Tensor, branch: Tensor | None, rotation: Tensor, read: KeysValues | None, mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """The same with the last branch still to be added, so that an addition and the norm behind it are one pass.
+
+        x, branch: (B, N, D) -> the same two. If `read` has fewer clips than x, the first of x read, the others not.
+        """
+        x, h = add_norm(x, branch, self.self_norm)
+        branch = self.self_attention(h, rotation)
         if read is not None:
-            x = x + self.cross_attention(self.cross_norm(x), read, mask)
-        return x + self.feed_forward(self.feed_norm(x))
+            x, h = add_norm(x, branch, self.cross_norm)
+            branch = self.cross_attention(h[: len(read.keys)], read, mask)
+        x, h = add_norm(x, branch, self.feed_norm)
+        return x, self.feed_forward(h)
 
 
 class SelfAttention(nn.Module):
@@ -58,9 +67,11 @@ class SelfAttention(nn.Module):
 
     def forward(self, x: Tensor, rotation: Tensor) -> Tensor:
         """x: (B, N, D), rotation: (2, N, R) -> (B, N, D)"""
-        q, k, v = rearrange(self.to_qkv(x), "b n (three h p) -> three b h n p", three=3, h=self.heads)
-        q = rotate(self.q_norm(q), rotation)
-        k = rotate(self.k_norm(k), rotation)
+        qkv = self.to_qkv(x)
+        q, k = head_norms(
+            qkv[..., : 2 * x.shape[-1]], (self.q_norm.weight, self.k_norm.weight), self.heads, rotation
+        )
+        v = rearrange(qkv[..., 2 * x.shape[-1] :], "b n (h p) -> b h n p", h=self.heads)
         return self.to_out(merge_heads(F.scaled_dot_product_attention(q, k, v)))
 
 
@@ -83,7 +94,7 @@ class CrossAttention(nn.Module):
 
     def forward(self, x: Tensor, read: KeysValues, mask: Tensor | None) -> Tensor:
         """x: (B, N, D), mask: (B, 1, 1, S) bool, True where a token may be read -> (B, N, D)"""
-        q = self.q_norm(rearrange(self.to_q(x), "b n (h p) -> b h n p", h=self.heads))
+        (q,) = head_norms(self.to_q(x), (self.q_norm.weight,), self.heads, None)
         attended = F.scaled_dot_product_attention(
             q.to(read.values.dtype), read.keys, read.values, attn_mask=mask
         )
@@ -111,8 +122,7 @@ class SwiGLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, D) -> (B, N, D)"""
-        value, gate = self.expand(x).chunk(2, dim=-1)
-        return self.contract(value * F.silu(gate))
+        return self.contract(gate(self.expand(x)))
 
 
 def silent_linear(in_width: int, out_width: int, bias: bool = False) -> nn.Linear:

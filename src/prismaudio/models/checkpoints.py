@@ -7,6 +7,7 @@ in vain and the file is mapped rather than copied. Every problem with a file is 
 import json
 import os
 import pickle
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,17 +23,22 @@ from prismaudio.models.dit import ConditionedDiT
 from prismaudio.models.oobleck import OobleckVAE
 from prismaudio.models.published import (
     VAE_PREFIX,
+    CodecSize,
+    TransformerSize,
+    codec_size,
     expected_shapes,
     expected_vae_shapes,
     facts,
     published_name,
     published_vae_name,
+    transformer_size,
 )
 from prismaudio.models.weight_norm import folded
 
 VAE_FILE_PREFIX = "autoencoder."
 CONFIG = "prismaudio"  # the metadata entry of our own files
 NAMES_SHOWN = 3
+PROGRAM = re.compile(r"Unsupported global: GLOBAL (\S+)")  # in torch's words
 # what the readers raise when bytes are not what they should be
 DAMAGE = (SafetensorError, pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError)
 
@@ -72,36 +78,69 @@ def load_prismaudio(path: Path, vae_path: Path | None = None) -> PrismAudioModel
     return PrismAudioModel(built.model.eval(), built.vae.eval())
 
 
+def load_any_size(path: Path, vae_path: Path | None, dtype: torch.dtype) -> PrismAudioModel:
+    """A model of the published layout, as large as its file says; the transformer in `dtype`.
+
+    The codec keeps float32; that of `vae_path` replaces the one inside, as it does in the published program.
+    """
+    transformer, codec = read_sizes(path)
+    with torch.device("meta"):
+        model, vae = ConditionedDiT(**transformer).to(dtype), OobleckVAE(**codec)
+    state = read_published(path, model, vae)
+    fill_transformer(model, state)
+    if vae_path is None:
+        fill_vae(vae, without_prefix(state, VAE_PREFIX))
+    else:
+        load_published_vae(vae_path, vae)
+    return PrismAudioModel(model.eval(), vae.eval())
+
+
+def read_sizes(path: Path) -> tuple[TransformerSize, CodecSize]:
+    """The sizes of the transformer and the codec in a file of the published layout."""
+    state = read_tensors(path)
+    try:
+        return transformer_size(state), codec_size(without_prefix(state, VAE_PREFIX))
+    except (KeyError, ValueError, IndexError, ArithmeticError) as error:
+        raise CheckpointError(
+            f"{path} is no published PrismAudio model: its size cannot be read off it ({error}); "
+            "give an unchanged prismaudio.ckpt"
+        ) from error
+
+
 def load_published(path: Path, model: ConditionedDiT, vae: OobleckVAE) -> None:
-    """Fill both from one file in the published layout, flat or under "state_dict" (spec model.md 8)."""
+    """Fill both from one file in the published layout."""
+    state = read_published(path, model, vae)
+    fill_transformer(model, state)
+    fill_vae(vae, without_prefix(state, VAE_PREFIX))
+
+
+def read_published(path: Path, model: ConditionedDiT, vae: OobleckVAE) -> dict[str, Tensor]:
+    """What both need, strictly, from one file; flat or under "state_dict" (spec model.md 8)."""
     state = read_tensors(path)
     vae_shapes = {f"{VAE_PREFIX}{name}": shape for name, shape in expected_vae_shapes(vae).items()}
     check_fit(state, expected_shapes(model) | vae_shapes, path)
     check_facts(state, facts(model), path)
-    fill(model, {name: state[published_name(name)] for name in model.state_dict()})
-    fill_vae(vae, {name.removeprefix(VAE_PREFIX): tensor for name, tensor in state.items()})
+    return state
 
 
 def load_published_vae(path: Path, vae: OobleckVAE) -> None:
     """Fill the codec from a file like `vae.ckpt`: names that start with "autoencoder.", and no others."""
-    state = {
-        name.replace(VAE_FILE_PREFIX, ""): tensor
-        for name, tensor in read_tensors(path).items()
-        if name.startswith(VAE_FILE_PREFIX)
-    }
+    state = without_prefix(read_tensors(path), VAE_FILE_PREFIX)
     check_fit(state, expected_vae_shapes(vae), path)
     fill_vae(vae, state)
 
 
 def save_weights(path: Path, module: nn.Module, config: Mapping[str, Any]) -> None:
-    """Write all tensors of `module` and the JSON-like `config` that rebuilds it.
+    """Write all tensors of `module` and the JSON-like `config` that rebuilds it, whole or not at all."""
+    save_tensors(path, module.state_dict(), {CONFIG: json.dumps(dict(config))})
 
-    The file appears whole or not at all: it is written beside, then renamed.
-    """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
+
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file. It appears whole or not at all: it is written beside, then renamed."""
+    content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        save_file(tensors, beside, metadata={CONFIG: json.dumps(dict(config))})
+        save_file(content, beside, metadata=dict(metadata))
         beside.chmod(0o644)  # safetensors keeps it to its owner, but weights are for everybody
         beside.replace(path)
     except (OSError, SafetensorError) as error:
@@ -141,14 +180,22 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except DAMAGE as error:
-        raise CheckpointError(
-            f"{path} is damaged or no torch checkpoint ({error}); download it again"
-        ) from error
+        raise _unreadable(path, error) from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise CheckpointError(f"{path} does not hold named tensors; give a published checkpoint")
     return content
+
+
+def _unreadable(path: Path, error: Exception) -> CheckpointError:
+    if program := PROGRAM.search(str(error)):
+        return CheckpointError(
+            f"{path} holds a Python object besides tensors ({program[1]}), which would have to be run to be read; "
+            "give a file of tensors alone"
+        )
+    reason = str(error).strip().partition("\n")[0]
+    return CheckpointError(f"{path} is damaged or no torch checkpoint ({reason}); download it again")
 
 
 def check_exists(path: Path) -> None:
@@ -198,6 +245,11 @@ def fill(module: nn.Module, state: Mapping[str, Tensor]) -> None:
     module.load_state_dict({name: state[name].to(own[name].dtype) for name in own}, assign=unreal)
 
 
+def fill_transformer(model: ConditionedDiT, state: Mapping[str, Tensor]) -> None:
+    """Fill from published names."""
+    fill(model, {name: state[published_name(name)] for name in model.state_dict()})
+
+
 def fill_vae(vae: OobleckVAE, state: Mapping[str, Tensor]) -> None:
     """Fill from published names: plain convolutions get folded weights, weight-normed ones both halves."""
     ours = {}
@@ -208,6 +260,11 @@ def fill_vae(vae: OobleckVAE, state: Mapping[str, Tensor]) -> None:
         else:
             ours[name] = state[theirs]
     fill(vae, ours)
+
+
+def without_prefix(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors whose names start with `prefix`, by the rest of their names."""
+    return {name.removeprefix(prefix): t for name, t in state.items() if name.startswith(prefix)}
 
 
 def _some(names: list[str]) -> str:

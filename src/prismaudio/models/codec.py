@@ -3,6 +3,7 @@
 Shapes: B batch, N samples, C latent channels, T latent frames.
 """
 
+from collections.abc import Iterator
 from typing import Protocol
 
 import torch
@@ -21,5 +22,9 @@ class Codec(Protocol):
         ...
 
     def decode(self, latents: Tensor) -> Tensor:
-        """latents: (B, C, T) -> (B, 2, T * hop)"""
+        """latents: (B, C, T), wherever they are -> (B, 2, T * hop) where the codec is"""
+        ...
+
+    def decode_pieces(self, latents: Tensor, frames: int) -> Iterator[Tensor]:
+        """The same sound piece by piece, (B, 2, n) each, about `frames` latent frames at a time."""
         ...

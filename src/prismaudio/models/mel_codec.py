@@ -6,6 +6,7 @@ learn how energy is distributed. Direction travels beside the energy as parametr
 Shapes: B batch, N samples, M mel bands, K spectral frames, T latent frames (4 K), C latent channels, W width.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -18,6 +19,8 @@ from prismaudio.models.stereo import StereoImage, analyse, spread, stereo_channe
 WINDOW = 2048
 FRAME_HOP = 512
 FRAMES_PER_LATENT = 4
+SHARED = 32  # latent frames that pieces decoded one after the other have in common
+FADE = 8  # frames in the middle of them, over which one piece hands over to the next
 MEL_CENTRE, MEL_SCALE = -7.0, 2.5  # about the mean and spread of the log-mel of recordings, in nats
 
 
@@ -127,6 +130,25 @@ class MelStereoCodec(nn.Module):
         mel = self.vae.decode(learned)
         return self.synthesise(mel, image)
 
+    def decode_pieces(self, latents: Tensor, frames: int) -> Iterator[Tensor]:
+        """The same sound, `frames` latent frames at a time, (B, 2, n) each; phase differs from `decode`'s.
+
+        Phase is guessed for all of a piece at once, so neighbours are guessed with a stretch in common and handed over
+        in the middle of it.
+        """
+        total, ready = latents.shape[-1], None
+        for first in range(0, max(total - SHARED, 1), max(frames - SHARED, SHARED)):
+            last = min(first + max(frames, 2 * SHARED), total)
+            piece = self.decode(latents[..., first:last])
+            if ready is not None:
+                skipped, faded = (SHARED - FADE) // 2 * self.hop, FADE * self.hop
+                piece = piece[..., skipped:]
+                joint = cross_fade(ready[..., :faded], piece[..., :faded])
+                piece = torch.cat([joint, piece[..., faded:]], dim=-1)
+            kept = piece.shape[-1] - (0 if last == total else (SHARED + FADE) // 2 * self.hop)
+            ready = piece[..., kept:]
+            yield piece[..., :kept]
+
     def synthesise(self, mel: Tensor, image: StereoImage) -> Tensor:
         """mel: (B, M, 4 T) nats, image over T -> (B, 2, T * hop). The codec's ceiling is this, fed with a true mel."""
         power = power_from_log_mel(mel.float(), self._filters(mel))
@@ -149,8 +171,18 @@ class MelStereoCodec(nn.Module):
 
     def split(self, latents: Tensor) -> tuple[Tensor, StereoImage]:
         """latents: (B, C, T) normalised -> raw learned channels (B, C_mel, T) and the stereo image."""
-        raw = latents.float() * self.latent_std[:, None] + self.latent_mean[:, None]
+        raw = latents.to(self.latent_mean) * self.latent_std[:, None] + self.latent_mean[:, None]
         return raw[:, : self.mel_channels], StereoImage.unstacked(raw[:, self.mel_channels :])
 
     def _filters(self, like: Tensor) -> Tensor:
         return mel_filters(self.mel_bands, WINDOW, self.sample_rate).to(like)
+
+
+def cross_fade(before: Tensor, after: Tensor) -> Tensor:
+    """(B, 2, N), (B, 2, N) -> (B, 2, N) at constant power, whether the two agree in phase or not."""
+    rise = torch.linspace(0, 1, before.shape[-1], device=before.device)
+    ears = (-2, -1)
+    power = (before.square().sum(ears, True) * after.square().sum(ears, True)).sqrt().clamp(min=1e-12)
+    likeness = ((before * after).sum(ears, True) / power).clamp(0, 1)
+    level = ((1 - rise) ** 2 + rise**2 + 2 * likeness * rise * (1 - rise)).sqrt()
+    return ((1 - rise) * before + rise * after) / level

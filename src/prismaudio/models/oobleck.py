@@ -4,12 +4,14 @@ Shapes: B batch, A audio channels, N samples, C latent channels, T latent frames
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from prismaudio.models.kernels import snake
 
 DILATIONS = (1, 3, 9)
 SMALLEST_SCALE = 1e-4
@@ -74,21 +76,19 @@ class OobleckVAE(nn.Module):
 
     def decode(self, latents: Tensor) -> Tensor:
         """latents: (B, C, T) -> (B, A, T * hop). An odd stride costs some samples at the end."""
-        return self.decoder(latents)
+        return self.decoder(latents.to(next(self.decoder.parameters())))
 
-    def decode_in_chunks(self, latents: Tensor, frames: int) -> Tensor:
+    def decode_pieces(self, latents: Tensor, frames: int) -> Iterator[Tensor]:
         """The sound of `decode`, `frames` latent frames at a time, so that long sounds need little memory.
 
-        Each chunk sees as many neighbours on both sides as can reach into it: exact, not cross-faded.
+        Each piece sees as many neighbours on both sides as can reach into it: exact, not cross-faded.
         """
-        context = decoder_reach(self.strides)
-        pieces, total = [], latents.shape[-1]
+        context, total = decoder_reach(self.strides), latents.shape[-1]
         for start in range(0, total, frames):
             stop, first = min(start + frames, total), max(start - context, 0)
             piece = self.decode(latents[..., first : stop + context])
             end = None if stop == total else (stop - first) * self.hop
-            pieces.append(piece[..., (start - first) * self.hop : end])
-        return torch.cat(pieces, dim=-1)
+            yield piece[..., (start - first) * self.hop : end]
 
 
 class SnakeBeta(nn.Module):
@@ -101,8 +101,7 @@ class SnakeBeta(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, W, N) -> (B, W, N)"""
-        frequency, size = self.alpha.exp()[:, None], self.beta.exp()[:, None]
-        return x + torch.sin(x * frequency).square() / (size + 1e-9)
+        return snake(x, self.alpha, self.beta)
 
 
 class ResidualUnit(nn.Sequential):

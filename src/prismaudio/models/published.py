@@ -5,6 +5,8 @@ shapes of the full size agree with the published files key for key.
 """
 
 import re
+from collections.abc import Mapping
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -16,6 +18,7 @@ from prismaudio.models.oobleck import OobleckVAE
 NETWORK = "model.model."
 CONDITIONERS = "conditioner.conditioners."
 VAE_PREFIX = "pretransform.model."
+SAMPLE_RATE = 44_100  # of every published codec; no tensor tells it
 
 # (ours, theirs), all applied, in order
 NAMES = [
@@ -40,6 +43,71 @@ NAMES = [
     (r"\.feed_forward\.expand\.", ".ff.ff.0.proj."),
     (r"\.feed_forward\.contract\.", ".ff.ff.2."),
 ]
+
+
+class TransformerSize(TypedDict):
+    """The arguments of a `ConditionedDiT`."""
+
+    latent_channels: int
+    width: int
+    depth: int
+    heads: int
+    video_dim: int
+    text_dim: int
+    sync_dim: int
+
+
+class CodecSize(TypedDict):
+    """The arguments of an `OobleckVAE`."""
+
+    audio_channels: int
+    channels: int
+    multipliers: list[int]
+    strides: list[int]
+    latent_channels: int
+    sample_rate: int
+
+
+def transformer_size(state: Mapping[str, Tensor]) -> TransformerSize:
+    """The size of the transformer a published file holds, read off the shapes of some of its tensors."""
+    layers = f"{NETWORK}transformer.layers."
+    width, latent_channels = state[f"{NETWORK}transformer.project_in.weight"].shape
+    dims = {
+        name: state[f"{CONDITIONERS}{name}_features.embedder.0.weight"].shape[1]
+        for name in ("video", "text", "sync")
+    }
+    return TransformerSize(
+        latent_channels=latent_channels,
+        width=width,
+        depth=_count(state, layers),
+        heads=width // state[f"{layers}0.self_attn.q_norm.weight"].shape[0],
+        video_dim=dims["video"],
+        text_dim=dims["text"],
+        sync_dim=dims["sync"],
+    )
+
+
+def codec_size(state: Mapping[str, Tensor]) -> CodecSize:
+    """The size of the codec a published file holds, by names without a prefix.
+
+    Every layer of the encoder but the first and the last two is a block, whose fifth part strides.
+    """
+    channels, audio_channels, _ = state["encoder.layers.0.weight_v"].shape
+    blocks = range(1, _count(state, "encoder.layers.") - 2)
+    strided = [state[f"encoder.layers.{block}.layers.4.weight_v"].shape for block in blocks]
+    return CodecSize(
+        audio_channels=audio_channels,
+        channels=channels,
+        multipliers=[shape[0] // channels for shape in strided],
+        strides=[shape[2] // 2 for shape in strided],
+        latent_channels=state["decoder.layers.0.weight_v"].shape[1],
+        sample_rate=SAMPLE_RATE,
+    )
+
+
+def _count(state: Mapping[str, Tensor], prefix: str) -> int:
+    """How many numbered layers have names that start with `prefix`."""
+    return len({name[len(prefix) :].split(".")[0] for name in state if name.startswith(prefix)})
 
 
 def published_name(ours: str) -> str:

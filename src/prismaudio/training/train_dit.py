@@ -20,11 +20,13 @@ from prismaudio.backends.embedded.text import WordTable
 from prismaudio.backends.embedded.vision import Projection
 from prismaudio.config import Config
 from prismaudio.data.features import SYNC_DIM, TEXT_DIM, VIDEO_DIM, ClipFeatures, collate, describe
+from prismaudio.dimensions.arms import Arm, tell
 from prismaudio.dimensions.plan import Plan
 from prismaudio.dimensions.temporal import Span
 from prismaudio.dimensions.window import window
 from prismaudio.flow.path import draw_times, flow_loss, interpolate
 from prismaudio.flow.sampler import guided, sample, time_grid
+from prismaudio.models.checkpoints import load_weights
 from prismaudio.models.conditioning import Features, draw_keep
 from prismaudio.models.dit import ConditionedDiT
 from prismaudio.models.mel_codec import MelStereoCodec
@@ -57,6 +59,19 @@ class DiTTrainingConfig(Config):
         (64, 96, 194), description="latent frames of a crop, one per batch"
     )
     drop: float = Field(0.1, ge=0, lt=1, description="chance of each condition to be left out")
+    arms: dict[Arm, float] = Field(
+        {
+            Arm.DECOMPOSED: 0.7,
+            Arm.MONOLITHIC: 0.12,
+            Arm.NONE: 0.06,
+            Arm.WITHOUT_SEMANTIC: 0.03,
+            Arm.WITHOUT_TEMPORAL: 0.03,
+            Arm.WITHOUT_AESTHETIC: 0.03,
+            Arm.WITHOUT_SPATIAL: 0.03,
+        },
+        description="how often a clip is told of that way; never at random, for what is wrong teaches nothing",
+    )
+    start: Path | None = Field(None, description="a dit.safetensors to go on from, instead of new weights")
     hit_jitter: float = Field(0.012, ge=0, description="seconds; planners are not exact either")
     loop: LoopConfig = LoopConfig(
         steps=4500,
@@ -126,14 +141,15 @@ class SceneCrops(Dataset[tuple[Tensor, ClipFeatures]]):
         plan = window(scene.plan, start, seconds)
         video = scene.video[round(start * 4) : max(round((start + seconds) * 4), round(start * 4) + 1)]
         motion = scene.motion[round(start * 25) : round((start + seconds) * 25) + 1]
-        told = self._told(plan, rng)
+        arm = self._arm(rng)
+        text, numbers = tell(self._told(plan, rng), arm)
         features = describe(
             seconds,
-            None if rng.random() < 0.05 else told,
+            numbers,
             None if rng.random() < 0.1 else video,
             None if rng.random() < 0.2 else motion,
             self.words,
-            text=self._text(told, rng),
+            text="" if arm is Arm.DECOMPOSED and rng.random() < 0.1 else text,
         )
         return latents[:, first : first + length], features
 
@@ -157,14 +173,9 @@ class SceneCrops(Dataset[tuple[Tensor, ClipFeatures]]):
             return sound
         return str(rng.choice([known.noun, f"{known.noun} {known.verb}", known.name.replace("_", " ")]))
 
-    @staticmethod
-    def _text(plan: Plan, rng: np.random.Generator) -> str:
-        draw = rng.random()
-        if draw < 0.1:
-            return ""
-        if draw < 0.2:
-            return plan.paragraphs()["semantic"]
-        return plan.render("tagged")
+    def _arm(self, rng: np.random.Generator) -> Arm:
+        names, shares = list(self.config.arms), np.array(list(self.config.arms.values()))
+        return names[int(rng.choice(len(names), p=shares / shares.sum()))]
 
     @staticmethod
     def collate(samples: Sequence[tuple[Tensor, ClipFeatures]]) -> Batch:
@@ -253,6 +264,8 @@ def train_dit(
     """-> the averaged transformer; resumes from `folder`."""
     torch.manual_seed(config.loop.seed)
     model = config.model.build()
+    if config.start is not None:
+        load_weights(config.start, model)
     hop_seconds = codec.hop / codec.sample_rate
     crops = SceneCrops(scenes, corpus, config, hop_seconds)
     fixed = SceneCrops(held_out, corpus, config.model_copy(update={"lengths": (128,)}), hop_seconds)
