@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 OUT ?= out
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types layers slow bench train evaluate clean
+.PHONY: help demo test check format lint types layers slow bench bench-published train evaluate clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
 
 # torch first and pinned: asked for by range, pip may choose a build of several gigabytes
 $(BIN)/.torch:
@@ -50,7 +50,7 @@ types: $(BIN)/.developed
 layers: $(BIN)/.developed
 	$(BIN)/lint-imports
 
-slow: $(BIN)/.tested ## the full-size parity tests and other long checks
+slow: $(BIN)/.tested ## the full-size parity tests and other long checks: half an hour, 9 GB of memory and of disk
 	$(BIN)/python -m pytest -m slow
 
 evaluate: $(BIN)/.tested ## 200 held-out scenes with confidence intervals, into out/evaluation.json
@@ -60,6 +60,10 @@ evaluate: $(BIN)/.tested ## 200 held-out scenes with confidence intervals, into 
 bench: $(BIN)/.tested ## seconds and memory of every stage for a 9 s clip, into out/benchmark.json
 	@mkdir -p $(OUT)
 	$(BIN)/python -m benchmarks.generate --out $(OUT)/benchmark.json
+
+bench-published: $(BIN)/.tested ## every stage of the published size, or of a small one without CUDA, into out/published.json
+	@mkdir -p $(OUT)
+	$(BIN)/python -m benchmarks.stages --out $(OUT)/published.json
 
 train: $(BIN)/.tested ## the whole embedded model from the corpus, into runs/embedded; continues an interrupted run
 	$(BIN)/prismaudio train all --out runs/embedded

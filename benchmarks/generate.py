@@ -5,8 +5,6 @@ python -m benchmarks.generate --out benchmark.json
 
 import argparse
 import json
-import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -15,8 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-import torch
-
+from benchmarks.clock import resident_peak
+from benchmarks.output import GIB, machine, show, write
 from prismaudio.generation.pipeline import VideoToAudio
 from prismaudio.stage.corpus import Corpus
 from prismaudio.stage.film import write_scene
@@ -40,13 +38,13 @@ def main() -> None:
         "clip seconds": SECONDS,
         "cold, command line (s)": cold,
         "warm (s)": {stage: statistics.median(r[stage] for r in rounds) for stage in rounds[0]},
-        "peak memory (GiB)": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "peak memory (GiB)": resident_peak() / GIB,
         "peak memory, command line (GiB)": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
+        "machine": machine(pipeline.engine.device),
     }
-    print(json.dumps(figures, indent=2))  # noqa: T201  # a benchmark's output is its purpose
+    show(json.dumps(figures, indent=2))
     if options.out:
-        options.out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        write(options.out, figures)
 
 
 def nine_seconds(folder: Path) -> Path:
@@ -58,7 +56,7 @@ def nine_seconds(folder: Path) -> Path:
 def from_the_shell(video: Path) -> float:
     """Seconds of `prismaudio generate` in a new process, everything loaded afresh."""
     start = time.perf_counter()
-    command = [
+    command: list[Path | str] = [
         Path(sys.executable).parent / "prismaudio",
         "generate",
         video,

@@ -1,10 +1,13 @@
-"""The nouns every room shares: a sound and a run of pictures."""
+"""The nouns every room shares: a sound, a run of pictures, and the names of number formats."""
 
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}  # by name
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ from published_files import prismaudio_state, synchformer_state, vae_state, writ
 
 from prismaudio.cli.convert import Numbers, convert
 from prismaudio.errors import CannotWrite
-from prismaudio.generation.weights import find_files, load_generator
+from prismaudio.weights.folder import find_files, load_generator
 
 PROGRAM = "from prismaudio.cli.main import main; main()"
 MODEL, SEES, READS = (

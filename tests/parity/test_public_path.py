@@ -12,16 +12,15 @@ from torch import Tensor
 from prismaudio.generation import sampling
 from prismaudio.generation.engine import Engine, choose_engine, released_engine
 from prismaudio.generation.fit import Fit, NothingToLimit, fitted, whole
-from prismaudio.generation.memory import LEAST, Placement
 from prismaudio.generation.loading import assets, load_eyes, load_planner
+from prismaudio.generation.memory import LEAST, Placement
 from prismaudio.generation.pipeline import Job, VideoToAudio
 from prismaudio.generation.published import Encoders, PublishedModel
 from prismaudio.generation.sampling import Request
-from prismaudio.generation.weights import find_files, load_generator
 from prismaudio.media.audio import read_audio, write_audio
 from prismaudio.media.preprocess import SYNCHFORMER, VIDEOPRISM
-from prismaudio.models.motionformer import Motionformer
 from prismaudio.types import Frames
+from prismaudio.weights.folder import find_files, load_generator
 
 SAMPLER = golden("sampler_small")
 CONDITIONERS = golden("conditioners_small")

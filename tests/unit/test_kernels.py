@@ -192,3 +192,24 @@ def test_the_kernel_of_addition_and_norm_is_its_definition(
     agree(added, expected)
     exact = norm_of(width, dtype).float()(added.float()).to(dtype)
     agree(normed, exact)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_on_a_gpu_the_kernels_stand_in_for_the_definitions(dtype: torch.dtype):
+    assert kernels.backend(torch.device("cuda")) == "triton"
+    (packed, weights), norm = parts(dtype, 2, 195, 16, 64), norm_of(1024, dtype)
+    x, turn = normal(2, 195, 1024).to(dtype), rotation(195, 64)
+    alpha = (0.3 * normal(195)).to(dtype)
+
+    def all_of_them(device: str) -> list[Tensor]:
+        there = packed.to(device)
+        return [
+            kernels.snake(x.to(device), alpha.to(device), alpha.to(device)),
+            *kernels.head_norms(there, [weight.to(device) for weight in weights], 16, turn.to(device)),
+            kernels.gate(x.to(device)),
+            *kernels.add_norm(x.float().to(device), x[:1].to(device), norm.to(device)),
+        ]
+
+    for ours, expected in zip(all_of_them("cuda"), all_of_them("cpu"), strict=True):
+        agree(ours.cpu(), expected)

@@ -240,6 +240,11 @@ def test_a_caption_without_tags_is_the_semantic_paragraph() -> None:
     assert plan.semantic.avoid == ("music",)
 
 
+def test_a_tag_may_follow_a_tag() -> None:
+    plan = parse("<temporal> **Aesthetic**: Spatial: On the left.", 5.0)
+    assert plan.render() == "<Spatial> On the left."
+
+
 def test_a_missing_paragraph_stays_missing() -> None:
     plan = parse("<Temporal> First it rains.", 5.0)
     assert plan.render() == "<Temporal> First it rains."

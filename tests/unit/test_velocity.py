@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_leaves
 from prismaudio.errors import UnknownChoice
 from prismaudio.flow.sampler import guided, midpoint, sample, time_grid
 from prismaudio.generation.velocity import TOKEN_STEP, GuidedVelocity, UnusableEngine, VelocityEngine
+from prismaudio.models.block import KeysValues
 from prismaudio.models.conditioning import Features
 from prismaudio.models.dit import ConditionedDiT, DiT, Prepared
 
@@ -333,3 +334,25 @@ def test_one_compiled_block_serves_as_all(model: ConditionedDiT):
             agree(flow(x, t), two_calls(model.dit, wanted, None, 4.0)(x, t))
     assert counters["stats"]["unique_graphs"] == 1
     assert [warm_up.shape.rows for warm_up in engine.warm_ups] == [4]
+
+
+@pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("mode", ["eager", "graph", "compile"])
+@pytest.mark.parametrize("negative", [False, True])
+def test_every_engine_agrees_on_a_gpu(model: ConditionedDiT, mode: str, negative: bool):
+    own, x = copy.deepcopy(model).cuda(), normal(2, 5, FRAMES)
+    engine = VelocityEngine(own.dit, mode)
+    for seed, text in ((0, 5), (1, 17), (0, 5)):
+        wanted = told(model, text=text, seed=seed)
+        avoided = told(model, seed=9) if negative else None
+        expected = sample(two_calls(model.dit, wanted, avoided, 4.0), x, time_grid(4))
+        there = moved(avoided) if avoided is not None else None
+        ours = sample(engine.guided(moved(wanted), there, 4.0), x.cuda(), time_grid(4))
+        torch.testing.assert_close(ours.cpu(), expected, rtol=1e-3, atol=1e-3 * expected.abs().max().item())
+    assert len(engine.warm_ups) == (0 if mode == "eager" else 1)
+
+
+def moved(prepared: Prepared) -> Prepared:
+    read = None if prepared.read is None else tuple(KeysValues(k.cuda(), v.cuda()) for k, v in prepared.read)
+    return Prepared(prepared.addition.cuda(), read, None if prepared.mask is None else prepared.mask.cuda())

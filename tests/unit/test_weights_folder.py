@@ -23,19 +23,19 @@ from torch import Tensor
 
 from prismaudio.backends.pretrained.synchformer import load_synchformer
 from prismaudio.errors import CannotWrite, PrismAudioError
-from prismaudio.generation.conversion import convert, convert_videoprism
-from prismaudio.generation.layout import HUB_FILES, Layout
-from prismaudio.generation.weights import (
-    WeightsFolderError,
-    find_files,
-    load_generator,
-    read_config,
-)
 from prismaudio.models.checkpoints import CheckpointError, PrismAudioModel, load_published, load_published_vae
 from prismaudio.models.conditioning import Features
 from prismaudio.models.dit import ConditionedDiT
 from prismaudio.models.motionformer import Motionformer
 from prismaudio.models.oobleck import OobleckVAE
+from prismaudio.weights.conversion import convert_folder, convert_videoprism
+from prismaudio.weights.folder import (
+    WeightsFolderError,
+    find_files,
+    load_generator,
+    read_config,
+)
+from prismaudio.weights.layout import HUB_FILES, Layout
 
 GATE = "model.model.transformer.gate"
 WRITTEN = {"config.json", "README.md", "model.safetensors", "vae.safetensors", "synchformer.safetensors"}
@@ -57,7 +57,7 @@ def published(original: Path, tmp_path: Path) -> Path:
 
 
 def converted(published: Path, out: Path, dtype: str = "float32", *, force: bool = False) -> Path:
-    convert(find_files(published), out, dtype, force=force, progress=silent)
+    convert_folder(find_files(published), out, dtype, force=force, progress=silent)
     return out
 
 
@@ -247,7 +247,7 @@ def test_an_interrupted_conversion_leaves_nothing(tmp_path: Path, published: Pat
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        convert(find_files(published), tmp_path / "out", "float32", force=False, progress=interrupt)
+        convert_folder(find_files(published), tmp_path / "out", "float32", force=False, progress=interrupt)
     assert names(tmp_path) == {"published"}
 
 
@@ -412,7 +412,7 @@ def test_the_files_are_mapped_not_copied(published: Path):
 
 def test_what_is_told_of_the_progress_runs_to_the_end(tmp_path: Path, published: Path):
     told: dict[str, list[float]] = {}
-    convert(
+    convert_folder(
         find_files(published),
         tmp_path / "out",
         "float32",

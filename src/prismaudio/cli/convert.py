@@ -45,17 +45,18 @@ def convert(
     """
     from prismaudio.backends.pretrained.hub import resolve
     from prismaudio.cli.progress import ProgressBar
-    from prismaudio.generation.layout import HUB_FILES
+    from prismaudio.weights.layout import HUB_FILES
 
     with ProgressBar() as progress:
         if source.endswith(".npz"):
-            from prismaudio.generation.conversion import convert_videoprism
+            from prismaudio.weights.conversion import convert_videoprism
 
             convert_videoprism(Path(source), out, dtype.value, force=force, progress=progress)
         else:
-            folder = resolve(source, (), HUB_FILES, progress)
-            from prismaudio.generation import conversion, weights
+            from prismaudio.weights.conversion import convert_folder
+            from prismaudio.weights.folder import find_files
 
-            conversion.convert(weights.find_files(folder), out, dtype.value, force=force, progress=progress)
+            found = find_files(resolve(source, (), HUB_FILES, progress))
+            convert_folder(found, out, dtype.value, force=force, progress=progress)
     for path in sorted(out.iterdir()):
         typer.echo(f"wrote {path}")

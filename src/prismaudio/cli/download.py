@@ -41,7 +41,7 @@ def download(
       prismaudio download --to weights/ --no-encoders
     """
     from prismaudio.cli.progress import ProgressBar
-    from prismaudio.generation.downloading import plan, size
+    from prismaudio.weights.downloading import plan, size
 
     planned = plan(model, to, encoders=encoders)
     typer.echo("\n".join(planned.lines()))

@@ -20,7 +20,7 @@ from prismaudio.cli.options import (
 if TYPE_CHECKING:
     from prismaudio.generation.many import Failure
     from prismaudio.generation.pipeline import Generation
-    from prismaudio.generation.stages import Stages
+    from prismaudio.stages import Stages
 
 
 def generate(
@@ -126,7 +126,7 @@ def generate(
     from prismaudio.cli.progress import ProgressBar
     from prismaudio.generation.many import generate_many
     from prismaudio.generation.pipeline import Job, VideoToAudio
-    from prismaudio.generation.stages import Stages
+    from prismaudio.stages import Stages
 
     jobs = [
         Job(video, prompt, negative_prompt, plan, caption, seed + take)
@@ -162,6 +162,7 @@ def generate(
                 engine=engine,
                 memory=memory,
                 reproduce_release=reproduce_release,
+                progress=progress,
             )
         results = generate_many(pipeline, jobs, progress=progress, **choices)
         written = [

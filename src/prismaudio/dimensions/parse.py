@@ -59,6 +59,7 @@ def read_text(path: Path, duration: float | None = None) -> Plan:
 
 def divided(text: str, duration: float) -> tuple[dict[str, str], tuple[str, ...]]:
     """The paragraph of each dimension, '' where there is none; and notes on what belongs to no dimension."""
+    text = _each_tag_on_its_line(text)
     tags = list(TAG.finditer(text))
     if not tags:
         return _by_sentences(text, duration) or dict.fromkeys(DIMENSIONS, "") | {"semantic": text}, ()
@@ -74,6 +75,14 @@ def divided(text: str, duration: float) -> tuple[dict[str, str], tuple[str, ...]
         else:
             found["semantic"].append(preface)
     return {name: " ".join(part for part in parts if part) for name, parts in found.items()}, notes
+
+
+def _each_tag_on_its_line(text: str) -> str:
+    """With a new line after every tag: what follows it may be a tag of the kind that begins a line."""
+    count = -1
+    while count < (count := len(TAG.findall(text))):
+        text = TAG.sub(r"\g<0>\n", text)
+    return text
 
 
 def _by_sentences(text: str, duration: float) -> dict[str, str] | None:

@@ -18,8 +18,8 @@ from torch import Tensor
 from prismaudio.errors import PrismAudioError, UnknownChoice
 from prismaudio.generation.velocity import ENGINES
 from prismaudio.models.codec import Codec
+from prismaudio.types import DTYPES
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 Report = Callable[[float], None]  # told the share that is done, 0 to 1

@@ -13,17 +13,18 @@ from prismaudio.backends.pretrained.hub import resolve
 from prismaudio.config import Config
 from prismaudio.errors import PrismAudioError
 from prismaudio.generation.embedded import EmbeddedModel
-from prismaudio.generation.encoders import load_encoders
+from prismaudio.generation.encoders import Sources, load_encoders
 from prismaudio.generation.engine import Engine, choose_engine, released_engine
 from prismaudio.generation.fit import Fit, NothingToLimit, fitted
 from prismaudio.generation.model import Model
 from prismaudio.generation.published import PublishedModel
 from prismaudio.generation.watch import Eyes
-from prismaudio.generation.weights import HUB_FILES, find_files, load_generator
 from prismaudio.models.checkpoints import load_weights, read_config
 from prismaudio.models.dit import ConditionedDiT
 from prismaudio.models.mel_codec import MelStereoCodec
 from prismaudio.planning.embedded import EmbeddedPlanner, PlannerNetwork
+from prismaudio.stages import Progress
+from prismaudio.weights.folder import HUB_FILES, find_files, load_generator
 
 EMBEDDED = "embedded"
 EMBEDDED_FILE = "dit.safetensors"  # by which a folder of embedded weights is known
@@ -53,8 +54,8 @@ class Loaded(NamedTuple):
     engine: Engine
 
 
-def load(name: str, choices: Loading) -> Loaded:
-    """The model called `name`, see `VideoToAudio.from_pretrained`."""
+def load(name: str, choices: Loading, progress: Progress | None = None) -> Loaded:
+    """The model called `name`, see `VideoToAudio.from_pretrained`; `progress` hears of downloads."""
     folder = None if name == EMBEDDED else Path(name)
     if folder is None or (folder / EMBEDDED_FILE).is_file():
         if choices.memory is not None:
@@ -70,7 +71,7 @@ def load(name: str, choices: Loading) -> Loaded:
     else:
         engine = choose_engine(choices.device, choices.dtype, choices.engine)
     engine, fit = fitted(engine, choices.memory)
-    return Loaded(load_published(name, choices, engine, fit), engine)
+    return Loaded(load_published(name, choices, engine, fit, progress), engine)
 
 
 def assets() -> Path:
@@ -90,14 +91,18 @@ def load_embedded(folder: Path | None = None) -> EmbeddedModel:
     )
 
 
-def load_published(name: str, choices: Loading, engine: Engine, fit: Fit) -> PublishedModel:
+def load_published(
+    name: str, choices: Loading, engine: Engine, fit: Fit, progress: Progress | None = None
+) -> PublishedModel:
     """The published model from a folder or the hub, with its encoders; the embedded planner writes its thoughts."""
-    found = find_files(resolve(name, (), HUB_FILES))
+    found = find_files(resolve(name, (), HUB_FILES, progress))
     generator = load_generator(found, engine.dtype)
     return PublishedModel(
         dit=generator.model,
         codec=generator.vae,
-        encoders=load_encoders(found, engine, fit, choices.video_encoder, choices.text_encoder),
+        encoders=load_encoders(
+            found, engine, fit, Sources(choices.video_encoder, choices.text_encoder, progress)
+        ),
         eyes=load_eyes(assets()),
         planner=load_planner(assets()),
         fit=fit,

@@ -18,9 +18,9 @@ from prismaudio.generation.options import Options
 from prismaudio.generation.pictures import Film, open_film
 from prismaudio.generation.prompting import apply_prompt
 from prismaudio.generation.sampling import LatentSampler, Request
-from prismaudio.generation.stages import Progress, Stages
 from prismaudio.media.audio import write_audio
 from prismaudio.media.mux import mux
+from prismaudio.stages import Progress, Stages
 from prismaudio.types import Audio, Frames
 
 SOUND_FILES = (".wav", ".flac")
@@ -90,13 +90,15 @@ class VideoToAudio:
         self.sampler = LatentSampler(model, engine)
 
     @classmethod
-    def from_pretrained(cls, name: Path | str = "embedded", **choices: Any) -> Self:
+    def from_pretrained(
+        cls, name: Path | str = "embedded", *, progress: Progress | None = None, **choices: Any
+    ) -> Self:
         """name: "embedded" for the weights in this package; a folder that training, `prismaudio download` or
         `prismaudio convert` wrote; or a model on the hub, "FunAudioLLM/PrismAudio".
 
         choices: the fields of `loading.Loading` - device, dtype, engine, reproduce_release and more.
         """
-        return cls(*load(str(name), Loading.parse(choices, source="from_pretrained")))
+        return cls(*load(str(name), Loading.parse(choices, source="from_pretrained"), progress))
 
     def plan(
         self,

@@ -33,7 +33,9 @@ class StillsConfig(Config):
     """How many pictures are looked at, and what is on them."""
 
     scenes: PositiveInt = 3000
-    casts: PositiveInt = 2  # scenes shown on one stage: more to learn from a picture, and it teaches to tell apart
+    casts: PositiveInt = (
+        2  # scenes shown on one stage: more to learn from a picture, and it teaches to tell apart
+    )
     seed: NonNegativeInt = 77
     stage: StageConfig = StageConfig(longest=6.0, off_screen=0.0, cut=0.0)
 
@@ -92,9 +94,7 @@ def prepare_stills(path: Path, corpus: Corpus, config: StillsConfig, split: Spli
     beside.replace(path)
 
 
-def _still(
-    corpus: Corpus, config: StillsConfig, split: Split, index: int
-) -> tuple[np.ndarray, list[Place]]:
+def _still(corpus: Corpus, config: StillsConfig, split: Split, index: int) -> tuple[np.ndarray, list[Place]]:
     """Some moment of the casts of a few scenes, together on the stage of the first; and who is where."""
     first, *others = (
         draw_scene(config.seed, index * config.casts + cast, split, corpus, config.stage)
@@ -117,7 +117,12 @@ def _in_sight(scene: Scene, corpus: Corpus, t: float) -> list[Place]:
         if (apart > HIDDEN).all():
             assert source.sprite is not None
             places.append(
-                Place(float(azimuths[number]), source.class_name, _manner(source, corpus), source.sprite.path.name)
+                Place(
+                    float(azimuths[number]),
+                    source.class_name,
+                    _manner(source, corpus),
+                    source.sprite.path.name,
+                )
             )
     return places
 

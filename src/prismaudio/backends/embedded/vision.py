@@ -19,7 +19,10 @@ FEATURES = 1280
 PICTURE_DIM = 128
 PLACE_FEATURES = 2 * FEATURES
 PLACES_FPS = 1.0  # pictures per second in which things are recognised: few but fine ones
-PLACES_SIZE = (480, 336)  # a thing a quarter as high as the picture has the size of those of ImageNet only when it is fine
+PLACES_SIZE = (
+    480,
+    336,
+)  # a thing a quarter as high as the picture has the size of those of ImageNet only when it is fine
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 BATCH = 32
@@ -45,7 +48,9 @@ class ImageNetwork:
 
     def places(self, frames: Frames) -> Tensor:
         """-> (K, C, 2 F): the mean over the height, and the maximum, which a small thing leaves its mark on as well."""
-        return torch.cat([torch.cat([map_.mean(dim=2), map_.amax(dim=2)], dim=1).mT for map_ in self._maps(frames)])
+        return torch.cat(
+            [torch.cat([map_.mean(dim=2), map_.amax(dim=2)], dim=1).mT for map_ in self._maps(frames)]
+        )
 
     @torch.no_grad()
     def image_classes(self, columns: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from prismaudio.backends.pretrained.asking import (
     quoted,
 )
 from prismaudio.backends.pretrained.missing import extra_for
-from prismaudio.backends.pretrained.patience import Busy, Patience, seconds
+from prismaudio.backends.pretrained.patience import PATIENT, Busy, Patience, seconds
 
 if TYPE_CHECKING:
     from google.genai.errors import APIError
@@ -55,7 +56,7 @@ class Gemini:
         self,
         model: str = MODEL,
         base_url: str | None = None,
-        patience: Patience = Patience(),
+        patience: Patience = PATIENT,
         inline: int = INLINE,
         poll: float = POLL,
     ) -> None:
@@ -153,7 +154,8 @@ class Gemini:
                     f"{self.address} has not prepared the video within {self.patience.timeout:g} s; allow more time"
                 )
             time.sleep(self.poll)
-            file = self.patience.ask(lambda: self._try(self._client.files.get, name=file.name))
+            look = partial(self._try, self._client.files.get, name=file.name)
+            file = self.patience.ask(look)
         return file
 
     def _try(self, call: Any, **options: Any) -> Any:

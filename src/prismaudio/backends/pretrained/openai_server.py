@@ -20,7 +20,7 @@ from prismaudio.backends.pretrained.asking import (
     quoted,
 )
 from prismaudio.backends.pretrained.missing import extra_for
-from prismaudio.backends.pretrained.patience import Busy, Patience, seconds
+from prismaudio.backends.pretrained.patience import PATIENT, Busy, Patience, seconds
 
 if TYPE_CHECKING:
     from openai import APIStatusError, OpenAIError
@@ -43,7 +43,7 @@ class OpenAIServer:
     hears = False  # the servers that take videos drop their sound
     held_to_schema = True
 
-    def __init__(self, model: str, base_url: str | None = None, patience: Patience = Patience()) -> None:
+    def __init__(self, model: str, base_url: str | None = None, patience: Patience = PATIENT) -> None:
         with extra_for("the planner 'openai'", extra="planners"):
             from openai import OpenAI
 
@@ -104,7 +104,7 @@ class OpenAIServer:
 
     def _garbled(self, lack: str) -> Unanswered:
         return Unanswered(
-            f"{self.address} does not answer as OpenAI's protocol has it ({lack}); check the address, often it ends in /v1"
+            f"{self.address} does not answer as OpenAI's protocol has it ({lack}); the address often ends in /v1"
         )
 
     def _told(self, error: "OpenAIError") -> Unanswered:

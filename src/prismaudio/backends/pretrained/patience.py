@@ -41,6 +41,9 @@ class Patience(NamedTuple):
         raise Unanswered(f"asked {self.tries} times; give at least one try")
 
 
+PATIENT = Patience()
+
+
 def seconds(header: str | None) -> float | None:
     """Of a Retry-After header; None if it tells no number of them."""
     try:

@@ -16,13 +16,20 @@ from torch import Tensor
 from prismaudio.backends.pretrained.digest import sha256
 from prismaudio.backends.pretrained.synchformer import published_name
 from prismaudio.errors import CannotWrite
-from prismaudio.generation.assembly import assembling
-from prismaudio.generation.assembly import check as check_target
-from prismaudio.generation.card import model_card
-from prismaudio.generation.engine import DTYPES
-from prismaudio.generation.layout import CONFIG, NAMES, Layout
-from prismaudio.generation.stages import Progress
-from prismaudio.generation.weights import (
+from prismaudio.models.checkpoints import (
+    CheckpointError,
+    check_fit,
+    read_sizes,
+    read_tensors,
+    save_tensors,
+)
+from prismaudio.models.motionformer import FRAMES_PER_INSTANT, Motionformer
+from prismaudio.stages import Progress
+from prismaudio.types import DTYPES
+from prismaudio.weights.assembly import assembling
+from prismaudio.weights.assembly import check as check_target
+from prismaudio.weights.card import model_card
+from prismaudio.weights.folder import (
     CodecConfig,
     FolderConfig,
     PublishedFiles,
@@ -32,14 +39,7 @@ from prismaudio.generation.weights import (
     load_generator,
     read_config,
 )
-from prismaudio.models.checkpoints import (
-    CheckpointError,
-    check_fit,
-    read_sizes,
-    read_tensors,
-    save_tensors,
-)
-from prismaudio.models.motionformer import FRAMES_PER_INSTANT, Motionformer
+from prismaudio.weights.layout import CONFIG, NAMES, Layout
 
 VISUAL = "vfeat_extractor."  # what the names of the half that sees start with
 UNUSED = f"{VISUAL}patch_embed."  # kept in the file, which others may read strictly
@@ -49,7 +49,9 @@ METADATA = {"format": "pt"}  # one entry: their order is not kept, and equal wei
 HEAD_WIDTH = 64  # of Synchformer's attention, at any size: no tensor tells it
 
 
-def convert(files: PublishedFiles, out: Path, dtype: str, *, force: bool, progress: Progress) -> FolderConfig:
+def convert_folder(
+    files: PublishedFiles, out: Path, dtype: str, *, force: bool, progress: Progress
+) -> FolderConfig:
     """Write the folder `out`, whole or not at all. `dtype` names the numbers of transformer and Synchformer.
 
     The codec stays in float32, in which it always computes.

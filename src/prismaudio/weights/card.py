@@ -1,8 +1,8 @@
 """The README.md of a converted folder: a model card as hubs show it, with everybody's terms."""
 
-from prismaudio.generation.layout import CONFIG, NAMES, Layout
-from prismaudio.generation.sources import PRISMAUDIO, T5GEMMA, VIDEOPRISM
-from prismaudio.generation.weights import FolderConfig
+from prismaudio.weights.folder import FolderConfig
+from prismaudio.weights.layout import CONFIG, NAMES, Layout
+from prismaudio.weights.sources import PRISMAUDIO, T5GEMMA, VIDEOPRISM
 
 _FILES = NAMES[Layout.CONVERTED]
 

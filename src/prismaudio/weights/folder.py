@@ -12,11 +12,11 @@ import torch
 
 from prismaudio.config import Config
 from prismaudio.errors import PrismAudioError
-from prismaudio.generation.layout import CONFIG, NAMES, T5GEMMA_FOLDER, VIDEOPRISM_FOLDER, Layout
-from prismaudio.generation.layout import HUB_FILES as HUB_FILES
 from prismaudio.models.checkpoints import PrismAudioModel, load_any_size, load_weights
 from prismaudio.models.dit import ConditionedDiT
 from prismaudio.models.oobleck import OobleckVAE
+from prismaudio.weights.layout import CONFIG, NAMES, T5GEMMA_FOLDER, VIDEOPRISM_FOLDER, Layout
+from prismaudio.weights.layout import HUB_FILES as HUB_FILES
 
 CKPTS = "ckpts"  # where the authors' program keeps its files
 NAMES_SHOWN = 8

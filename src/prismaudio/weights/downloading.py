@@ -8,8 +8,8 @@ from typing import NamedTuple
 from prismaudio.backends.pretrained import hub
 from prismaudio.backends.pretrained.digest import sha256
 from prismaudio.backends.pretrained.remote import DiskFull, GatedRepository, HubError, RemoteFile
-from prismaudio.generation.sources import T5GEMMA, VIDEOPRISM, Source, generator
-from prismaudio.generation.stages import Progress
+from prismaudio.stages import Progress
+from prismaudio.weights.sources import T5GEMMA, VIDEOPRISM, Source, generator
 
 ENCODERS = (VIDEOPRISM, T5GEMMA)
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from prismaudio.generation.layout import CONFIG, NAMES, T5GEMMA_FOLDER, VIDEOPRISM_FOLDER, Layout
+from prismaudio.weights.layout import CONFIG, NAMES, T5GEMMA_FOLDER, VIDEOPRISM_FOLDER, Layout
 
 
 class Wanted(NamedTuple):
