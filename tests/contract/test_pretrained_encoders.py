@@ -20,6 +20,7 @@ import transformers
 
 from prismaudio import PrismAudioError
 from prismaudio.backends.pretrained.capped_attention import attention
+from prismaudio.backends.pretrained.missing import MissingExtra, extra_for
 from prismaudio.backends.pretrained.t5gemma import T5GemmaEncoder
 from prismaudio.backends.pretrained.videoprism import UnusableFrames, VideoPrismEncoder
 from prismaudio.models.checkpoints import CheckpointError
@@ -282,6 +283,14 @@ def test_without_transformers_the_extra_to_install_is_named(
     monkeypatch.setitem(sys.modules, "transformers", None)
     folder = {"vision": vision, "words": words}[name]
     assert 'pip install "prismaudio[published]"' in complaint(lambda: load(folder), PrismAudioError)
+
+
+def test_a_long_reason_why_a_package_is_missing_is_told_in_one_line():
+    def load() -> None:
+        with extra_for("VideoPrism"):
+            raise ImportError("\nVideoPrism requires X\nbut it was not found")
+
+    assert "VideoPrism requires X)" in complaint(load, MissingExtra)
 
 
 def test_terms_to_accept_are_told_with_their_page(monkeypatch: pytest.MonkeyPatch):

@@ -123,7 +123,7 @@ def test_a_damaged_plan_is_refused_by_field(prismaudio: Command, clip: Path, tex
 
 def test_the_input_is_never_overwritten(prismaudio: Command, clip: Path):
     before = clip.read_bytes()
-    assert "input video itself" in refused(prismaudio, "generate", clip, "-o", clip, "--force")
+    assert "it is the input itself" in refused(prismaudio, "generate", clip, "-o", clip, "--force")
     assert clip.read_bytes() == before
 
 

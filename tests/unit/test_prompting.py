@@ -99,3 +99,13 @@ def test_a_prompted_plan_can_be_saved_and_read(tmp_path):
     plan = apply_prompt(PLAN, "a: 'quoted' #phrase, +ünïcode", "music")
     plan.save(tmp_path / "plan.yaml")
     assert Plan.load(tmp_path / "plan.yaml") == plan
+
+
+def test_prose_of_a_user_follows_what_is_added_and_avoided():
+    prose = "Generate the sound of a cat. Avoid music."
+    plan = PLAN.model_copy(update={"semantic": PLAN.semantic.model_copy(update={"prose": prose})})
+    added = apply_prompt(plan, "+rain falling", "music")
+    assert "rain falling" in added.render()
+    told = without_avoid(added).render()
+    assert "music" not in told
+    assert "the sound of a cat" in told

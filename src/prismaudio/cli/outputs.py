@@ -26,7 +26,7 @@ def check_output(path: Path | None, endings: Sequence[str], *, force: bool, sour
     if not os.access(path.parent, os.W_OK):
         raise CannotWrite(path, "its folder is read-only", "choose a folder you can write to")
     if path.exists() and source.exists() and path.samefile(source):
-        raise CannotWrite(path, "it is the input video itself", "choose another name")
+        raise CannotWrite(path, "it is the input itself", "choose another name")
     if path.exists() and not force:
         raise CannotWrite(path, "it exists", "give another name, or --force to overwrite it")
 

@@ -9,6 +9,7 @@ A prompt is a list of phrases, separated by commas.
 
 from collections.abc import Sequence
 
+from prismaudio.dimensions import semantic
 from prismaudio.dimensions.plan import Plan
 from prismaudio.dimensions.semantic import Event, SemanticThought
 from prismaudio.dimensions.spatial import SpatialThought
@@ -64,7 +65,7 @@ def sustaining(plan: Plan, words: Sequence[str], *, on_screen: bool) -> Plan:
     spans = [Span(event=event.id, onset=0.0, offset=plan.duration) for event in events]
     return plan.model_copy(
         update={
-            "semantic": plan.semantic.model_copy(update={"events": (*plan.semantic.events, *events)}),
+            "semantic": semantic.adding(plan.semantic, events),
             "temporal": TemporalThought(spans=(*plan.temporal.spans, *spans)),
         }
     )
@@ -85,4 +86,4 @@ def negative_plan(plan: Plan) -> Plan | None:
 
 def without_avoid(plan: Plan) -> Plan:
     """What the transformer is told: no word of what it should not play, for it does not understand 'avoid'."""
-    return plan.model_copy(update={"semantic": plan.semantic.model_copy(update={"avoid": ()})})
+    return plan.model_copy(update={"semantic": semantic.without_avoid(plan.semantic)})

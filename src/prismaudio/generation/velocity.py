@@ -126,7 +126,7 @@ class VelocityEngine:
 
     mode: "eager" runs anywhere at once. "graph" replays CUDA graphs. "compile" lets torch.compile write one block,
     which serves as all of them, and on CUDA replays graphs of that. `keep` graphs of different shapes are kept.
-    A recorder other than CUDA's may be given.
+    A recorder other than CUDA's may be given. For one thread at a time: velocities of one engine share buffers.
     """
 
     def __init__(
@@ -242,6 +242,8 @@ class VelocityEngine:
         """Graphs point at the weights where they were; an offloaded network comes back to another place."""
         state = tuple(fingerprint(parameter) for parameter in self.dit.parameters())
         if state != self._state:
+            if self._replays and self.dit.project_in.weight.is_cuda:
+                torch.cuda.synchronize()  # a graph must not go while it runs
             self._state = state
             for store in (self._steps, self._tokens, self._replays):
                 store.clear()

@@ -108,22 +108,15 @@ def _still(corpus: Corpus, config: StillsConfig, split: Split, index: int) -> tu
 
 
 def _in_sight(scene: Scene, corpus: Corpus, t: float) -> list[Place]:
-    """What nothing else can hide at second `t`; a thing that is silent is known by how its class usually sounds."""
+    """What nothing in front hides at second `t`; a thing that is silent is known by how its class usually sounds."""
     shown = [source for source in (*scene.distractors, *scene.sources) if source.sprite is not None]
     azimuths = np.array([source.path.at(t)[0] for source in shown])
     places = []
     for number, source in enumerate(shown):
-        apart = np.abs(np.delete(azimuths, number) - azimuths[number])
-        if (apart > HIDDEN).all():
-            assert source.sprite is not None
-            places.append(
-                Place(
-                    float(azimuths[number]),
-                    source.class_name,
-                    _manner(source, corpus),
-                    source.sprite.path.name,
-                )
-            )
+        in_front = np.abs(azimuths[number + 1 :] - azimuths[number])
+        if source.sprite is not None and (in_front > HIDDEN).all():
+            azimuth = float(azimuths[number])
+            places.append(Place(azimuth, source.class_name, _manner(source, corpus), source.sprite.path.name))
     return places
 
 
