@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from prismaudio.backends.embedded.motion import MotionEncoder
+from prismaudio.backends.embedded.motion import MotionEncoder, mirror
 from prismaudio.stage.corpus import Corpus
 from prismaudio.stage.scene import StageConfig
 from prismaudio.training.scenes import PoolConfig, load_scene, prepare_pool, scene_files
 from prismaudio.training.stills import Stills, StillsConfig, prepare_stills
-from prismaudio.training.train_planner import mirrored, seen_activity
+from prismaudio.training.train_planner import seen_activity
 
 POOL = PoolConfig(count=2, stage=StageConfig(shortest=2.0, longest=2.5))
 
@@ -56,7 +56,7 @@ def test_truth_of_motion_marks_hits_where_they_are_seen(pool: Path) -> None:
 
 def test_a_mirror_seen_in_a_mirror_is_the_picture(pool: Path) -> None:
     motion = load_scene(scene_files(pool)[0]).motion.float()
-    torch.testing.assert_close(mirrored(mirrored(motion)), motion)
+    torch.testing.assert_close(mirror(mirror(motion)), motion)
 
 
 def test_stills_name_what_is_there(tmp_path: Path) -> None:

@@ -4,13 +4,11 @@ A small temporal network reads strikes and continuous activity off the motion of
 names what is seen in that column. Both were trained on stage scenes, whose plans are known. In camera video the names
 of an ImageNet network, mapped to sounds by hand, decide where it is sure of itself.
 
-Shapes: K motion frames at 25 fps, V pictures at 1 fps, C = 15 columns of F image features, A = 8 azimuth bins.
+Shapes: K motion frames at 25 fps, V pictures at 2 fps, C = 10 columns of image features, A = 8 azimuth bins.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 
 import numpy as np
 import torch
@@ -19,7 +17,7 @@ from torch import Tensor, nn
 
 from prismaudio.backends.embedded.imagenet import sound_of_image_classes
 from prismaudio.backends.embedded.motion import COLUMNS, MotionEncoder
-from prismaudio.backends.embedded.vision import PLACE_FEATURES, PLACES_FPS
+from prismaudio.backends.embedded.vision import FEATURES, PLACES_FPS
 from prismaudio.backends.embedded.vocabulary import VOCABULARY
 from prismaudio.dimensions.plan import Plan, Provenance
 from prismaudio.dimensions.semantic import Event, SemanticThought
@@ -34,8 +32,6 @@ SAME_PLACE = 0.4  # azimuth difference below which two hits belong to one source
 LONGEST_PAUSE = 0.16  # seconds within which two peaks are one hit
 SURE = 0.5  # probability from which an ImageNet name overrules the stage's recogniser
 MOST_EVENTS = 4
-MOST_CALLS = 3  # what calls does so a few times, and takes its time
-SHORTEST_CALL = 0.6
 
 
 class MotionReader(nn.Module):
@@ -64,44 +60,24 @@ class MotionReader(nn.Module):
         return hits, active
 
 
-class Manner(IntEnum):
-    """How a source sounds, as far as its movement tells: an axe strikes, an engine goes on."""
-
-    STRIKES = 0
-    CALLS = 1  # or strikes a few times
-    GOES_ON = 2
-
-
-def manner_of(hits: Sequence[float]) -> Manner:
-    """hits: rising instants in seconds; none if the sound goes on."""
-    if not hits:
-        return Manner.GOES_ON
-    hurried = len(hits) > 1 and min(np.diff(hits)) < SHORTEST_CALL
-    return Manner.STRIKES if hurried or len(hits) > MOST_CALLS else Manner.CALLS
-
-
 class Recogniser(nn.Module):
     """Image features at a place, and of the whole picture -> logits over the sounds that could come from there."""
 
-    def __init__(self, classes: int, width: int = 160) -> None:
+    def __init__(self, classes: int, width: int = 192) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(PLACE_FEATURES, elementwise_affine=False)
+        self.norm = nn.LayerNorm(FEATURES, elementwise_affine=False)
         self.layers = nn.Sequential(
-            nn.Dropout(0.8),  # few sprites per class: what is learned must not hang on few features
-            nn.Linear(2 * PLACE_FEATURES, width),
+            nn.Dropout(0.8),  # a handful of sprites per class: what is learned must not hang on few features
+            nn.Linear(2 * FEATURES, width),
             nn.GELU(),
             nn.Dropout(0.5),
             nn.Linear(width, classes),
         )
-        self.habit = nn.Embedding(len(Manner), classes)  # log-odds of a class, given how it sounds
 
-    def forward(self, here: Tensor, whole: Tensor, manner: Tensor) -> Tensor:
-        """here, whole: (B, F) features at the place and of all places; manner: (B,) -> (B, classes)"""
-        return self.looks(here, whole) + self.habit(manner)
-
-    def looks(self, here: Tensor, whole: Tensor) -> Tensor:
-        """What it looks like, whatever it does: (B, classes)"""
-        apart = here - whole  # what this place has and the rest of the picture has not
+    def forward(self, columns: Tensor, azimuth: Tensor) -> Tensor:
+        """columns: (B, C, F), azimuth: (B,) in [-1, 1] -> (B, classes)"""
+        here = at_azimuth(columns, azimuth)
+        apart = here - columns.mean(dim=1)  # what this place has and the rest of the picture has not
         return self.layers(torch.cat([self.norm(here), self.norm(apart)], dim=-1))
 
 

@@ -1,11 +1,10 @@
-"""Single pictures of stage scenes, as image features with the names of what is at which place: food for the recogniser.
+"""Single pictures of stage scenes, as image features with the name of what is at one place: food for the recogniser.
 
-A film costs a third of a second to perceive, a still a tenth; so names are learned from many more scenes than motion.
+A film costs a third of a second to perceive, a still a fiftieth; so names are learned from many more scenes than motion.
 
-Shapes: S stills, N places in them, C columns of the picture, F image features.
+Shapes: N stills, C columns of the picture, F image features.
 """
 
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,46 +17,29 @@ from tqdm import tqdm
 from prismaudio.backends.embedded.vision import PLACES_FPS, PLACES_SIZE, ImageNetwork
 from prismaudio.backends.embedded.vocabulary import VOCABULARY
 from prismaudio.config import Config
-from prismaudio.planning.embedded import Manner, manner_of
 from prismaudio.stage.corpus import Corpus, Split
 from prismaudio.stage.render import Theatre
 from prismaudio.stage.scene import Scene, Source, StageConfig, draw_scene
 from prismaudio.types import Frames
 
 INDEX = {word.name: number for number, word in enumerate(VOCABULARY)}
-HIDDEN = 0.3  # azimuth difference below which one thing may hide another
-BATCH = 8
 
 
 class StillsConfig(Config):
-    """How many pictures are looked at, and what is on them."""
+    """How many scenes are looked at, and how often each."""
 
     scenes: PositiveInt = 3000
-    casts: PositiveInt = (
-        2  # scenes shown on one stage: more to learn from a picture, and it teaches to tell apart
-    )
+    per_scene: PositiveInt = 3
     seed: NonNegativeInt = 77
-    stage: StageConfig = StageConfig(longest=6.0, off_screen=0.0, cut=0.0)
-
-
-class Place(NamedTuple):
-    """Something that is seen."""
-
-    azimuth: float
-    class_name: str
-    manner: Manner
-    sprite: str  # its file
+    stage: StageConfig = StageConfig(longest=6.0)
 
 
 class Stills(NamedTuple):
     """What was looked at, and what it was."""
 
-    columns: Tensor  # (S, C, F) half precision
-    rows: Tensor  # (N,) which still a place is in
+    columns: Tensor  # (N, C, F) half precision
     azimuths: Tensor  # (N,)
     classes: Tensor  # (N,) numbers of the vocabulary
-    manners: Tensor  # (N,)
-    sprites: list[str]  # (N,)
 
     @classmethod
     def load(cls, path: Path) -> "Stills":
@@ -69,59 +51,30 @@ def prepare_stills(path: Path, corpus: Corpus, config: StillsConfig, split: Spli
     if path.exists():
         return
     network = ImageNetwork()
-    columns: list[Tensor] = []
-    places: list[Place] = []
-    rows: list[int] = []
-    pictures = []
+    columns, azimuths, classes = [], [], []
     for index in tqdm(range(config.scenes), desc=f"looking at {split} scenes"):
-        picture, seen = _still(corpus, config, split, index)
-        pictures.append(picture)
-        places += seen
-        rows += [index] * len(seen)
-        if len(pictures) == BATCH or index == config.scenes - 1:
-            columns.append(network.places(Frames(np.stack(pictures), PLACES_FPS)).half())
-            pictures = []
-    stills = Stills(
-        columns=torch.cat(columns),
-        rows=torch.tensor(rows),
-        azimuths=torch.tensor([place.azimuth for place in places]),
-        classes=torch.tensor([INDEX[place.class_name] for place in places]),
-        manners=torch.tensor([int(place.manner) for place in places]),
-        sprites=[place.sprite for place in places],
-    )
+        scene = draw_scene(config.seed, index, split, corpus, config.stage)
+        visible = [source for source in scene.sources if source.sprite is not None]
+        if not visible:
+            continue
+        rng = np.random.default_rng((config.seed, index, 4))
+        looks = [
+            _moment(visible[int(rng.integers(len(visible)))], scene, rng) for _ in range(config.per_scene)
+        ]
+        theatre = Theatre(scene, *PLACES_SIZE)
+        pictures = np.stack([theatre.picture(t) for _, t in looks])
+        columns.append(network.columns(Frames(pictures, PLACES_FPS)).half())
+        azimuths += [source.path.at(t)[0] for source, t in looks]
+        classes += [INDEX[source.class_name] for source, _ in looks]
+    stills = Stills(torch.cat(columns), torch.tensor(azimuths), torch.tensor(classes))
     beside = path.with_suffix(".partial")
     torch.save(stills._asdict(), beside)
     beside.replace(path)
 
 
-def _still(corpus: Corpus, config: StillsConfig, split: Split, index: int) -> tuple[np.ndarray, list[Place]]:
-    """Some moment of the casts of a few scenes, together on the stage of the first; and who is where."""
-    first, *others = (
-        draw_scene(config.seed, index * config.casts + cast, split, corpus, config.stage)
-        for cast in range(config.casts)
-    )
-    cast = [source for other in others for source in (*other.distractors, *other.sources)]
-    scene = replace(first, sources=(*first.sources, *cast))
-    rng = np.random.default_rng((config.seed, index, 4))
-    t = float(rng.uniform(0, min(each.duration for each in (first, *others)) - 0.04))
-    return Theatre(scene, *PLACES_SIZE).picture(t), _in_sight(scene, corpus, t)
-
-
-def _in_sight(scene: Scene, corpus: Corpus, t: float) -> list[Place]:
-    """What nothing in front hides at second `t`; a thing that is silent is known by how its class usually sounds."""
-    shown = [source for source in (*scene.distractors, *scene.sources) if source.sprite is not None]
-    azimuths = np.array([source.path.at(t)[0] for source in shown])
-    places = []
-    for number, source in enumerate(shown):
-        in_front = np.abs(azimuths[number + 1 :] - azimuths[number])
-        if source.sprite is not None and (in_front > HIDDEN).all():
-            azimuth = float(azimuths[number])
-            places.append(Place(azimuth, source.class_name, _manner(source, corpus), source.sprite.path.name))
-    return places
-
-
-def _manner(source: Source, corpus: Corpus) -> Manner:
-    if source.recordings:
-        return manner_of(source.hits)
-    mode = corpus.classes[source.class_name].mode
-    return {"struck": Manner.STRIKES, "call": Manner.CALLS, "sustained": Manner.GOES_ON}[mode]
+def _moment(source: Source, scene: Scene, rng: np.random.Generator) -> tuple[Source, float]:
+    """A second at which `source` is seen, near one of its hits or while it sounds."""
+    near_hit = float(rng.choice(source.hits)) + float(rng.normal(0, 0.1)) if source.hits else None
+    t = float(rng.uniform(*source.span)) if near_hit is None else near_hit
+    last = min(source.seen[1], scene.duration) - 0.04
+    return source, float(np.clip(t, source.seen[0], last))

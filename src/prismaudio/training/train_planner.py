@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 from torch.utils.tensorboard import SummaryWriter
 
-from prismaudio.backends.embedded.motion import COLUMNS
+from prismaudio.backends.embedded.motion import COLUMNS, mirror
 from prismaudio.config import Config
 from prismaudio.dimensions.plan import Plan
 from prismaudio.planning.embedded import FPS, PlannerNetwork
@@ -84,7 +84,7 @@ class PlannerSamples(Dataset[dict[str, Tensor]]):
         motion = scene.motion[:FRAMES].float()
         hits, active = seen_activity(scene.plan, FRAMES)
         if rng.random() < 0.5:
-            motion, hits, active = mirrored(motion), hits.flip(1), active.flip(1)
+            motion, hits, active = mirror(motion), hits.flip(1), active.flip(1)
         rows = torch.from_numpy(rng.integers(len(self.stills.classes), size=PLACES))
         blur = torch.from_numpy(rng.normal(0, 0.06, PLACES)).float()  # planners do not know places exactly
         return {
@@ -97,15 +97,6 @@ class PlannerSamples(Dataset[dict[str, Tensor]]):
         }
 
     collate = staticmethod(stack)
-
-
-def mirrored(motion: Tensor) -> Tensor:
-    """motion: (K, 36) seen in a mirror: columns in reverse order, flow to the right becomes flow to the left."""
-    columns = motion[:, : COLUMNS * 4].reshape(len(motion), COLUMNS, 4).flip(1).clone()
-    columns[..., 1] *= -1
-    rest = motion[:, COLUMNS * 4 :].clone()
-    rest[:, 0] *= -1
-    return torch.cat([columns.reshape(len(motion), -1), rest], dim=1)
 
 
 class PlannerJob:

