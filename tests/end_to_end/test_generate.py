@@ -241,15 +241,18 @@ def test_pictures_in_memory_get_the_same_sound(pipeline: VideoToAudio, clip: Pat
         pipeline(frames, steps=1).save(clip.with_name("memory.mp4"))
 
 
-@pytest.mark.parametrize("choices", [("--sampler", "adams"), ("--sampler", "midpoint"), ("--guided", "0.2:0.9")])
+@pytest.mark.parametrize(
+    "choices", [("--sampler", "adams"), ("--sampler", "midpoint"), ("--guided", "0.2:0.9")]
+)
 def test_samplers_are_near_one_another(prismaudio: Command, clip: Path, choices: tuple[str, str]):
     sounds = []
     for extra in ((), choices):
         out = clip.with_suffix(".wav")
         assert prismaudio("generate", clip, "-f", "--steps", 8, "--audio", out, *extra).code == 0
-        sounds.append(read_audio(out).samples.flatten())
-    likeness = torch.corrcoef(torch.stack(sounds))[0, 1]
-    assert 0.2 < likeness < 0.9999
+        power = read_audio(out).samples.square().mean(dim=0)
+        sounds.append(power.unfold(0, 882, 882).mean(dim=1).sqrt())  # phase is guessed anew, loudness is not
+    assert torch.corrcoef(torch.stack(sounds))[0, 1] > 0.7
+    assert not torch.equal(*sounds)
 
 
 def test_a_plan_of_another_video_or_at_odds_with_itself_is_noticed(prismaudio: Command, clip: Path):

@@ -8,6 +8,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from prismaudio.generation.footprint import footprint, peak_bytes, weight_bytes
 from prismaudio.generation.memory import (
     COMFORTABLE,
+    CONTEXT,
     ENOUGH,
     GIB,
     LEAST,
@@ -92,6 +93,20 @@ def test_a_plan_keeps_to_its_budget(sizes: Sizes, gib: int, windows: int):
     assert plan.work.transformer <= windows
     assert all(a <= b for a, b in zip(LEAST, plan.work, strict=True))
     assert all(a <= b for a, b in zip(plan.work, ENOUGH, strict=True))
+
+
+@pytest.mark.parametrize("sizes", [HALF, SINGLE], ids=["half", "single"])
+def test_stages_are_left_room_to_work_before_networks_stay(sizes: Sizes):
+    for gib in (5, 6, 8, 12, 24):
+        work = plan_memory(int(gib * GIB), sizes).work
+        assert all(a <= b for a, b in zip(COMFORTABLE, work, strict=True))
+
+
+def test_a_network_that_comes_takes_its_place_while_it_works():
+    sizes = Sizes(*[Size(GIB, 0, 0)] * 5)
+    bytes_ = needed(sizes, frozenset({"sync"}), LEAST)
+    assert bytes_["sync"] == CONTEXT + GIB
+    assert bytes_["text"] == CONTEXT + 2 * GIB
 
 
 def test_nothing_that_fits_is_taken_away():

@@ -131,11 +131,15 @@ def test_clips_without_a_token_have_a_velocity(model: ConditionedDiT, engine: Ve
     agree(engine.guided(wanted, avoided, 3.0)(x, T), two_calls(model.dit, wanted, avoided, 3.0)(x, T))
 
 
-def test_outside_its_interval_guidance_costs_one_half(model: ConditionedDiT, engine: VelocityEngine):
-    x, wanted = normal(2, 5, FRAMES), told(model)
-    flow = engine.guided(wanted, None, 4.0, interval=(0.2, 0.8))
+@pytest.mark.parametrize("negative", [False, True])
+def test_outside_its_interval_guidance_costs_one_half(
+    model: ConditionedDiT, engine: VelocityEngine, negative: bool
+):
+    x, wanted, interval = normal(2, 5, FRAMES), told(model), (0.2, 0.8)
+    avoided = told(model, text=9, seed=9) if negative else None
+    flow = engine.guided(wanted, avoided, 4.0, interval)
     expected = guided(
-        partial(model.dit, prepared=wanted), partial(model.dit, prepared=None), 4.0, interval=(0.2, 0.8)
+        partial(model.dit, prepared=wanted), partial(model.dit, prepared=avoided), 4.0, interval
     )
     costs = []
     for t in (0.9, 0.8, 0.5, 0.2, 0.1):

@@ -13,7 +13,6 @@ from prismaudio.stages import Progress
 from prismaudio.weights.folder import PublishedFiles
 from prismaudio.weights.sources import T5GEMMA, VIDEOPRISM, Source
 
-
 ORIGINAL = "*.npz"  # how Google's own repository keeps VideoPrism
 
 

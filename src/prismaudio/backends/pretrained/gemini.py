@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 ADDRESS = "https://generativelanguage.googleapis.com"
+VERSION = "v1beta"  # of the protocol: schemas in JSON, and how often to look at a video
 MODEL = "gemini-2.5-pro"
 INLINE = 100 * 10**6  # bytes
 UNWELL = 500
@@ -75,7 +76,9 @@ class Gemini:
         self._client = genai.Client(
             api_key=self._key,
             vertexai=False,
-            http_options=HttpOptions(base_url=base_url or ADDRESS, timeout=int(patience.timeout * 1000)),
+            http_options=HttpOptions(
+                base_url=base_url or ADDRESS, api_version=VERSION, timeout=int(patience.timeout * 1000)
+            ),
         )
 
     def ask(self, enquiry: Enquiry) -> Answer:

@@ -5,6 +5,7 @@ Video processors need torchvision, which is the user's to install beside the rig
 is taken, so equal questions get equal answers.
 """
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -186,7 +187,8 @@ def with_adapter(network: Network, folder: Path) -> Network:
 
     if not (folder / ADAPTER).is_file():
         raise CheckpointError(f"no {ADAPTER} in {folder}; give a LoRA folder in the format of peft")
-    with readable(folder):
+    with readable(folder), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what it warns of is checked below
         adapted = PeftModel.from_pretrained(network, str(folder))
     apart = set(get_peft_model_state_dict(adapted)) ^ set(read_tensors(folder / ADAPTER))
     if apart:
