@@ -28,7 +28,7 @@ from prismaudio.weights.folder import find_files, load_generator
 PROGRAM = "from prismaudio.cli.main import main; main()"
 MODEL, SEES, READS = (
     "FunAudioLLM/PrismAudio",
-    "MHRDYN7/videoprism-lvt-large-f8r288",
+    "google/videoprism-lvt-large-f8r288",
     "google/t5gemma-l-l-ul2-it",
 )
 Run = Callable[..., Outcome]
@@ -54,7 +54,7 @@ def repos() -> dict[str, Repo]:
                 "README.md": b"# A card",
             }
         ),
-        SEES: Repo({"config.json": b"{}", "model.safetensors": bytes(5000)}, licence="apache-2.0"),
+        SEES: Repo({"flax_lvt_large_f8r288_repeated.npz": bytes(5002)}, licence="apache-2.0"),
         READS: Repo(
             {
                 "config.json": b'{"model_type": "t5gemma"}',
@@ -173,7 +173,7 @@ def test_whoever_may_gets_everything_and_the_digests(run: Run, hub: Hub, tmp_pat
     shown = set(re.findall(r"^[0-9a-f]{64}\b", outcome.out, re.MULTILINE))
     for repo, wanted in (
         (MODEL, ["prismaudio.ckpt", "vae.ckpt", "synchformer_state_dict.pth"]),
-        (SEES, ["config.json", "model.safetensors"]),
+        (SEES, ["flax_lvt_large_f8r288_repeated.npz"]),
         (READS, ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]),
     ):
         assert digests(hub.repos[repo], *wanted) <= shown

@@ -13,7 +13,12 @@ from prismaudio.stages import Progress
 from prismaudio.weights.folder import PublishedFiles
 from prismaudio.weights.sources import T5GEMMA, VIDEOPRISM, Source
 
-ORIGINAL = "*.npz"  # how Google's own repository keeps VideoPrism
+ANY_FORMAT = (
+    "*.npz",
+    "config.json",
+    "model*.safetensors",
+    "model*.json",
+)  # of another repository than the usual
 
 
 class MissingEncoder(PrismAudioError):
@@ -55,4 +60,4 @@ def fetched(source: Source, place: str | Path | None, progress: Progress | None)
     """The folder, or the .npz, of an encoder, downloaded if it is on the hub and not here yet."""
     if place is not None and Path(place).suffix == ".npz":
         return Path(place)
-    return resolve(place or source.repo, (), (*source.wanted, *source.optional, ORIGINAL), progress)
+    return resolve(place or source.repo, (), (*source.wanted, *source.optional, *ANY_FORMAT), progress)

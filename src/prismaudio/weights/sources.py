@@ -51,16 +51,12 @@ GENERATOR_FILES = (
 
 PRISMAUDIO = Source("FunAudioLLM/PrismAudio", "", GENERATOR_FILES, GENERATOR_LICENCE)
 
+# its makers' own file: others' conversions name tensors in more than one way
 VIDEOPRISM = Source(
-    "MHRDYN7/videoprism-lvt-large-f8r288",
+    "google/videoprism-lvt-large-f8r288",
     VIDEOPRISM_FOLDER,
-    (
-        Wanted("config.json", "what is seen: size"),
-        Wanted("model*.safetensors", "what is seen"),
-        Wanted("model.safetensors.index.json", "what is seen: index", needed=False),
-    ),
-    "Google's VideoPrism: software Apache-2.0, other materials CC-BY 4.0; put into this format by a contributor of "
-    "the transformers library.",
+    (Wanted("flax_lvt_large_f8r288_repeated.npz", "what is seen"),),
+    "Google's VideoPrism: software Apache-2.0, other materials CC-BY 4.0.",
 )
 
 T5GEMMA = Source(

@@ -32,7 +32,7 @@ from prismaudio.types import Frames
 if TYPE_CHECKING:
     from transformers import VideoPrismVideoModel, VideoPrismVisionConfig
 
-HUB_ID = "MHRDYN7/videoprism-lvt-large-f8r288"
+HUB_ID = "google/videoprism-lvt-large-f8r288"
 ANY_OF = (*FILES, "*.npz")
 KINDS = ("videoprism", "videoprism_vision_model")
 VIDEO, TEXT = "video_model.", "text_model."  # the towers of a whole checkpoint
