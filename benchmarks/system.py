@@ -102,9 +102,11 @@ class System:
 
     @cached_property
     def operations(self) -> Operations:
-        """Counted while no graph or compiled code hides them."""
-        sampler, requests = self.generator("eager"), self.requests(1)
-        one, two = (flops.count(partial(sampler, requests, Options(steps=steps), ignore)) for steps in (1, 2))
+        """Counted where no graph or compiled code hides them; each by an engine that has computed nothing before."""
+        one, two = (
+            flops.count(partial(self.generator("eager"), self.requests(1), Options(steps=steps), ignore))
+            for steps in (1, 2)
+        )
         return Operations(first=one, further=two - one)
 
     def features(self, batch: int) -> Features:

@@ -179,7 +179,7 @@ def _if_file(path: Path) -> Path | None:
 
 
 def _if_model(folder: Path) -> Path | None:
-    return folder if (folder / CONFIG).is_file() else None
+    return folder if (folder / CONFIG).is_file() or any(folder.glob("*.npz")) else None
 
 
 def _content(folder: Path) -> str:
