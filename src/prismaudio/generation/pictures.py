@@ -4,10 +4,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
 from prismaudio.media.preprocess import View
 from prismaudio.media.video import Chunk, iter_view_chunks, probe
+from prismaudio.planning.base import seen_through
 from prismaudio.types import Frames
 
 CHUNK_SECONDS = 10.0  # of pictures held at a time
@@ -48,11 +47,3 @@ class FramesFilm:
 
 def open_film(video: Path | str | Frames) -> Film:
     return FramesFilm(video) if isinstance(video, Frames) else FileFilm(Path(video))
-
-
-def seen_through(view: View, frames: Frames, seconds: float) -> Frames:
-    """`frames` at the rate and size of `view`; at each of its instants, the picture in the middle of the slot."""
-    settled = view.settled(frames.images.shape[2], frames.images.shape[1])
-    slots = np.arange(max(1, int(seconds * view.fps + 1e-6))) + 0.5
-    shown = np.minimum((slots * frames.fps / view.fps).astype(int), len(frames.images) - 1)
-    return Frames(np.stack([settled(frames.images[k]) for k in shown]), view.fps)
