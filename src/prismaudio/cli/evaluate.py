@@ -13,10 +13,13 @@ class Benchmark(StrEnum):
     """On what."""
 
     STAGE = "stage"
+    EDITS = "edits"
 
 
 def evaluate(
-    benchmark: Annotated[Benchmark, typer.Argument(help="On what: held-out stage scenes.")],
+    benchmark: Annotated[
+        Benchmark, typer.Argument(help="On what: held-out stage scenes, or edits of their plans.")
+    ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Also all figures as .json.", metavar="FILE")
     ] = None,
@@ -40,6 +43,7 @@ def evaluate(
     Examples:
       prismaudio evaluate stage --count 20
       prismaudio evaluate stage --count 200 --out report.json
+      prismaudio evaluate edits --count 50      # is a moved hit heard where it went, and left as right?
     """
     from prismaudio.cli.outputs import check_output
     from prismaudio.evaluation import systems
@@ -51,6 +55,13 @@ def evaluate(
     check_output(out, (".json",), force=force, source=Path(__file__))
     pipeline = VideoToAudio.from_pretrained(model, device=device, dtype=dtype)
     options = Options.parse({"steps": steps, "guidance": guidance}, source="options")
+    if benchmark is Benchmark.EDITS:
+        from prismaudio.evaluation.edits import EditsConfig, run_edits
+
+        typer.echo(
+            run_edits(pipeline, Corpus.load(corpus), EditsConfig(count=count, seed=seed), options).table()
+        )
+        return
     made_by = pipeline.backends()
     report = run_stage_benchmark(
         {
