@@ -227,6 +227,7 @@ def test_a_lora_folder_changes_what_is_said(folder: Path, tmp_path: Path) -> Non
 
 
 def test_a_folder_without_a_lora_is_told(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("peft")
     assert "no adapter_model.safetensors in" in complaint(
         lambda: VideoLLM.from_pretrained(folder, tmp_path, "cpu")
     )
