@@ -50,7 +50,7 @@ types: $(BIN)/.developed
 layers: $(BIN)/.developed
 	$(BIN)/lint-imports
 
-slow: $(BIN)/.tested ## the full-size parity tests and other long checks: half an hour, 9 GB of memory and of disk
+slow: $(BIN)/.tested ## the full-size parity tests and other long checks: minutes, 9 GB of memory, 6 GB of disk
 	$(BIN)/python -m pytest -m slow
 
 evaluate: $(BIN)/.tested ## 200 held-out scenes with confidence intervals, into out/evaluation.json
