@@ -426,7 +426,9 @@ def test_gemini_wants_a_key_at_once_and_takes_either_name(
 
 
 def test_a_gemini_out_of_reach_or_slow_is_told(google: Server) -> None:
-    assert "cannot reach http://127.0.0.1" in complaint(AskedPlanner(gemini.Gemini("x", nowhere(), QUICK)))
+    told = complaint(AskedPlanner(gemini.Gemini("x", nowhere(), QUICK)))
+    assert "cannot reach http://127.0.0.1" in told
+    assert "asked 3 times" in told
     google.script = [Reply(200, generated(answer()), delay=20)]
     told = complaint(asking_gemini(google, patience=Patience(timeout=0.2, tries=1)))
     assert "did not answer within 0.2 s" in told
@@ -454,10 +456,16 @@ def test_the_key_is_in_no_log_no_error_and_no_plan(
     assert KEY not in "\n".join(record.getMessage() for record in caplog.records)
 
 
-def test_no_traceback_shows_what_the_server_said(openai: Server) -> None:
-    openai.script = [openai_error(401, f"Incorrect API key provided: {KEY}.", "invalid_api_key")]
+@pytest.mark.parametrize("service", ["openai", "google"])
+def test_no_traceback_shows_what_the_server_said(service: str, request: pytest.FixtureRequest) -> None:
+    server: Server = request.getfixturevalue(service)
+    if service == "openai":
+        server.script = [openai_error(401, f"Incorrect API key: {KEY}.", "invalid_api_key")]
+    else:
+        server.script = [servers.gemini_error(400, f"API key not valid: {KEY}", "INVALID_ARGUMENT")]
+    planner = asking_openai(server) if service == "openai" else asking_gemini(server)
     with pytest.raises(PrismAudioError) as error:
-        asking_openai(openai).plan(request())
+        planner.plan(planned_clips.request())
     assert KEY not in "".join(traceback.format_exception(error.value))
 
 
