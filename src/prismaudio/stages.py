@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 
+Report = Callable[[float], None]  # told the share that is done, 0 to 1
 Progress = Callable[[str, float], None]  # told the stage and the share of it that is done, 0 to 1
 
 
@@ -13,7 +14,7 @@ class Stages:
 
     def __init__(self, progress: Progress | None = None) -> None:
         self.timings: dict[str, float] = {}  # seconds
-        self._progress = progress or _nobody
+        self._progress = progress or nobody
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Callable[[float], None]]:
@@ -26,5 +27,5 @@ class Stages:
         report(1.0)
 
 
-def _nobody(name: str, share: float) -> None:
+def nobody(name: str, share: float) -> None:
     """Nobody wants to know."""

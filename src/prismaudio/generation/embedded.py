@@ -16,7 +16,7 @@ from prismaudio.dimensions.window import window
 from prismaudio.generation.engine import Engine
 from prismaudio.generation.long import Layout
 from prismaudio.generation.mastering import Mastered, Take, levelled
-from prismaudio.generation.model import Clip, Report, Wording, covering, seconds_of
+from prismaudio.generation.model import Clip, Wording, covering, seconds_of
 from prismaudio.generation.options import Options
 from prismaudio.generation.pictures import Film
 from prismaudio.generation.watch import Eyes, Seen, watch
@@ -24,6 +24,7 @@ from prismaudio.models.conditioning import Features
 from prismaudio.models.dit import ConditionedDiT, Prepared
 from prismaudio.models.mel_codec import MelStereoCodec
 from prismaudio.planning.embedded import EmbeddedPlanner
+from prismaudio.stages import Report
 
 MOTION_FPS = 25
 PICTURE_FPS = 4

@@ -8,7 +8,6 @@ takes one per physical core.
 Shapes: C latent channels, T latent frames.
 """
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
@@ -18,11 +17,10 @@ from torch import Tensor
 from prismaudio.errors import PrismAudioError, UnknownChoice
 from prismaudio.generation.velocity import ENGINES
 from prismaudio.models.codec import Codec
+from prismaudio.stages import Report
 from prismaudio.types import DTYPES
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-
-Report = Callable[[float], None]  # told the share that is done, 0 to 1
 
 
 class UnusableDevice(PrismAudioError):

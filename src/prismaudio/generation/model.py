@@ -3,7 +3,7 @@
 Shapes: W windows.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -18,8 +18,7 @@ from prismaudio.generation.pictures import Film
 from prismaudio.models.codec import Codec
 from prismaudio.models.conditioning import Features
 from prismaudio.models.dit import ConditionedDiT, Prepared
-
-Report = Callable[[float], None]  # told the share that is done, 0 to 1
+from prismaudio.stages import Report
 
 
 class Clip(NamedTuple):

@@ -17,7 +17,7 @@ from prismaudio.generation.model import Clip, Model, Wording
 from prismaudio.generation.options import Options
 from prismaudio.generation.pictures import Film, open_film
 from prismaudio.generation.prompting import apply_prompt
-from prismaudio.generation.sampling import LatentSampler, Request
+from prismaudio.generation.sampling import LatentSampler, Request, check_seed
 from prismaudio.media.audio import write_audio
 from prismaudio.media.mux import mux
 from prismaudio.stages import Progress, Stages
@@ -143,6 +143,7 @@ class VideoToAudio:
         Jobs of one video, takes that differ in their seed, watch it once.
         """
         options, stages = Options.parse(choices, source="options"), Stages(progress)
+        jobs = ready(jobs)
         watched = self._watch_all(jobs, options, stages)
         takes = self._sound(watched, jobs, options, stages)
         with stages.stage("master"):
@@ -166,15 +167,19 @@ class VideoToAudio:
         return self.model.backends()
 
     def _watch_all(self, jobs: Sequence[Job], options: Options, stages: Stages) -> list[Watched]:
-        """Every film once, however many jobs it has."""
+        """Every film once, however many jobs it has; takes of one film share one plan, so it is read once."""
         films: dict[tuple[str | int, bool], Watched] = {}
+        takes: dict[tuple[object, ...], Watched] = {}
         watched = []
         for job in jobs:
             thinking = job.plan is None and job.caption is None
             name = id(job.video) if isinstance(job.video, Frames) else str(job.video)
             if (name, thinking) not in films:
                 films[name, thinking] = self._watch(open_film(job.video), options, stages, thinking=thinking)
-            watched.append(told(films[name, thinking], job))
+            take = (name, thinking, id(job.plan), job.prompt, job.negative_prompt)
+            if take not in takes:
+                takes[take] = told(films[name, thinking], job)
+            watched.append(takes[take])
         return watched
 
     def _watch(self, film: Film, options: Options, stages: Stages, *, thinking: bool = True) -> Watched:
@@ -205,13 +210,18 @@ class VideoToAudio:
         return takes
 
 
+def ready(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs, seeds checked and plans read, each file once: mistakes are told before anything is watched."""
+    for job in jobs:
+        check_seed(job.seed)
+    files = {str(job.plan) for job in jobs if job.plan is not None and not isinstance(job.plan, Plan)}
+    plans = {file: Plan.load(Path(file)) for file in sorted(files)}
+    return [job._replace(plan=plans.get(str(job.plan), job.plan)) if plans else job for job in jobs]
+
+
 def told(watched: Watched, job: Job) -> Watched:
     """With what the user said instead of, or on top of, the planner's thoughts."""
-    plan = watched.plan
-    if isinstance(job.plan, Plan):
-        plan = job.plan
-    elif job.plan is not None:
-        plan = Plan.load(Path(job.plan))
+    plan = job.plan if isinstance(job.plan, Plan) else watched.plan
     return watched._replace(plan=apply_prompt(plan, job.prompt, job.negative_prompt))
 
 

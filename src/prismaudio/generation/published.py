@@ -21,7 +21,7 @@ from prismaudio.generation.engine import Engine
 from prismaudio.generation.fit import Fit
 from prismaudio.generation.long import WINDOW, Layout
 from prismaudio.generation.mastering import Mastered, Take, as_released, levelled
-from prismaudio.generation.model import Clip, Report, Wording, covering, seconds_of
+from prismaudio.generation.model import Clip, Wording, covering, seconds_of
 from prismaudio.generation.options import Options
 from prismaudio.generation.pictures import Film
 from prismaudio.generation.watch import Eyes, Seen, Watcher
@@ -30,6 +30,7 @@ from prismaudio.models.dit import ConditionedDiT, Prepared
 from prismaudio.models.lengths import SYNC_RATE, VIDEO_RATE, latent_frames, sync_frames, video_frames
 from prismaudio.models.oobleck import OobleckVAE, decoder_reach
 from prismaudio.planning.embedded import EmbeddedPlanner
+from prismaudio.stages import Report
 from prismaudio.types import Frames
 
 

@@ -16,12 +16,13 @@ from prismaudio.errors import PrismAudioError
 from prismaudio.flow.sampler import Velocity, choose_sampler, time_grid
 from prismaudio.generation.engine import Engine
 from prismaudio.generation.long import Layout, blended, window_width
-from prismaudio.generation.model import Model, Report, Wording
+from prismaudio.generation.model import Model, Wording
 from prismaudio.generation.options import Options
 from prismaudio.generation.prompting import negative_plan, without_avoid
 from prismaudio.generation.velocity import VelocityEngine
 from prismaudio.models.conditioning import Features
 from prismaudio.models.dit import Prepared
+from prismaudio.stages import Report
 
 SEEDS = 2**63  # more than torch takes
 
@@ -134,8 +135,6 @@ class LatentSampler:
 
     def _noise(self, request: Request, frames: int) -> Tensor:
         """(1, C, frames), drawn on the CPU: the same everywhere, and whatever else is made beside it."""
-        if not 0 <= request.seed < SEEDS:
-            raise BadSeed(f"--seed {request.seed} is out of range; give a whole number from 0 to 2**63 - 1")
         generator = torch.Generator().manual_seed(request.seed)
         return torch.randn(1, self.model.codec.latent_channels, frames, generator=generator)
 
@@ -148,6 +147,12 @@ class LatentSampler:
             None if features.video_mask is None else features.video_mask.to(device),
             None if features.text_mask is None else features.text_mask.to(device),
         )
+
+
+def check_seed(seed: int) -> None:
+    """Raise unless a generator takes it."""
+    if not 0 <= seed < SEEDS:
+        raise BadSeed(f"--seed {seed} is out of range; give a whole number from 0 to 2**63 - 1")
 
 
 def _part(report: Report, base: float, share: float) -> Report:

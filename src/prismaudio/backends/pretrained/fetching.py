@@ -5,7 +5,6 @@ The hub's own library begins again after every interruption (since 1.18), which 
 
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from prismaudio.backends.pretrained.digest import sha256
@@ -17,12 +16,11 @@ from prismaudio.backends.pretrained.remote import (
     endpoint,
     lost_on_the_way,
 )
+from prismaudio.stages import Report
 
 CHUNK = 2**20  # bytes, about, between two reports
 ATTEMPTS = 5  # that bring nothing new, before we give up
 PARTIAL_CONTENT = 206
-
-Report = Callable[[float], None]  # told the share that is done, 0 to 1
 
 
 def fetch(file: RemoteFile, path: Path, lock: Path, report: Report) -> None:

@@ -5,7 +5,7 @@ The library's own settings hold: HF_HOME, HF_HUB_CACHE, HF_TOKEN, HF_ENDPOINT, H
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -22,8 +22,7 @@ from prismaudio.backends.pretrained.remote import (
     endpoint,
     telling,
 )
-
-Progress = Callable[[str, float], None]  # told the file and the share of it that is done, 0 to 1
+from prismaudio.stages import Progress, nobody
 
 ADDRESS = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?", re.ASCII)
 PATIENCE = 10.0  # seconds the hub may take to answer
@@ -115,7 +114,7 @@ def keep(file: RemoteFile, progress: Progress | None = None) -> Path:
     with telling(file.address):
         if (path := cached(file)) is not None:
             return path
-        fetch(file, blob(file), locks(file), partial(progress or _nobody, file.name))
+        fetch(file, blob(file), locks(file), partial(progress or nobody, file.name))
         # the library finds the content where it would have put it itself, and adds the names
         return Path(hf_hub_download(file.address.repo, file.name, revision=file.address.revision))
 
@@ -131,7 +130,7 @@ def place(file: RemoteFile, folder: Path, progress: Progress | None = None) -> P
     if not path.exists():
         lock = path.with_name(f".{path.name}.lock")
         with telling(file.address):
-            fetch(file, path, lock, partial(progress or _nobody, file.name))
+            fetch(file, path, lock, partial(progress or nobody, file.name))
             lock.unlink(missing_ok=True)
     return path
 
@@ -210,7 +209,3 @@ def _folder(address: Address) -> str:
 def matches(name: str, patterns: Iterable[str]) -> bool:
     """Whether a file of this name is meant by one of the patterns."""
     return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def _nobody(name: str, share: float) -> None:
-    """Nobody wants to know."""
