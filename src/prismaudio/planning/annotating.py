@@ -5,6 +5,7 @@ Answers are written down by whoever got them, so whatever ends the run, an answe
 
 import logging
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -89,11 +90,7 @@ class Tally:
 
 def reason(row: Annotation) -> str:
     """What went wrong, in words that are the same for every clip."""
-    path = Path(row.video)
-    words = row.error or ""
-    for name in (str(path), path.name):
-        words = words.replace(name, "VIDEO")
-    return words
+    return re.sub(rf"\S*{re.escape(Path(row.video).name)}", "VIDEO", row.error or "")
 
 
 class Pace(NamedTuple):

@@ -72,16 +72,26 @@ class Annotation(Config):
 
 
 class Standing(Generic[T]):
-    """Which lines count: the last about each question; a failure only until the teacher is asked about the clip again."""
+    """Which lines count: the last about each question.
+
+    A failure counts until the teacher is asked about the clip again, a plan until its video is another.
+    """
 
     def __init__(self) -> None:
         self.found: dict[Key, T] = {}
         self.failed: dict[tuple[str, str], Key] = {}  # a clip and a teacher who failed at it
+        self._contents: dict[
+            tuple[str, str], set[Key]
+        ] = {}  # a video's path and a teacher -> what counts of it
 
     def take(self, row: Annotation, value: T) -> None:
-        if failure := self.failed.pop(row.key[:2], None):
-            del self.found[failure]
-        self.found.pop(row.key, None)
+        here = self._contents.setdefault((row.video, row.teacher), set())
+        gone = {key for key in here if key.content != row.key.content}
+        failure = self.failed.pop(row.key[:2], None)
+        for key in gone | {row.key} | ({failure} if failure else set()):
+            self.found.pop(key, None)
+        here -= gone
+        here.add(row.key)
         self.found[row.key] = value
         if row.error is not None:
             self.failed[row.key[:2]] = row.key
