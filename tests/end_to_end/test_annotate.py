@@ -58,7 +58,12 @@ def lines(path: Path) -> int:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
 def test_a_run_that_is_stopped_goes_on_where_it_was(
-    server: Server, tmp_path: Path, number: signal.Signals, code: int
+    server: Server,
+    prismaudio: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+    code: int,
 ) -> None:
     """Three answers are there when it is stopped; one more is on its way, which Ctrl-C waits for and a kill loses."""
     clips, out = tmp_path / "clips", tmp_path / "plans.jsonl"
@@ -81,13 +86,13 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(
     assert lines(out) == kept
 
     asked = len(server.asked)
-    again = process(*arguments(server, clips, out))
-    told, said = again.communicate(timeout=60)
-    assert again.returncode == 0, said
-    assert f"{COUNT - kept} done, {kept} skipped, 0 failed" in told
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    again = prismaudio(*arguments(server, clips, out))
+    assert again.code == 0, again.err
+    assert f"{COUNT - kept} done, {kept} skipped, 0 failed" in again.out
     assert len(server.asked) - asked == COUNT - kept
     assert sorted(row.id for row in latest(out)) == [f"clip{number}" for number in range(COUNT)]
-    assert KEY not in out.read_text() + told + said
+    assert KEY not in out.read_text() + said + again.out + again.err
 
 
 def test_a_failing_server_ends_in_exit_code_1_and_a_summary(
