@@ -318,9 +318,9 @@ def test_one_clip_is_learned_until_its_plan_comes_back_exactly(
     config = settings(
         base,
         tune=tune,
-        steps=400,
+        steps=300,
         batch=1,
-        checkpoint_every=400,
+        checkpoint_every=300,
         lora={"rank": 32, "alpha": 64, "dropout": 0},
     )
     out = train_video_llm(one, config, tmp_path / "run", tmp_path / "out")

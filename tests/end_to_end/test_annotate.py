@@ -125,6 +125,9 @@ def test_films_with_their_plans_become_training_data(prismaudio: Command, tmp_pa
     ran = prismaudio("annotate", out, "--export", "ms-swift", "-o", tmp_path / "a.jsonl", "--force")
     assert "wrote 1 lessons" in ran.out
     assert "left out clip1: no video at" in ran.err
+    (tmp_path / "films" / "clip0.mp4").unlink()
+    ran = prismaudio("annotate", out, "--export", "ms-swift", "-o", tmp_path / "a.jsonl", "--force")
+    assert (ran.code, "there is nothing to learn" in ran.err) == (1, True)
 
 
 def test_the_embedded_planner_annotates_what_it_measures(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prismaudio.cli.options import Duration, Force
+from prismaudio.cli.options import Force
 
 if TYPE_CHECKING:
     from prismaudio.planning.base import Planner
@@ -57,7 +57,9 @@ def annotate(
     hint: Annotated[str, typer.Option(help="What you know of all the videos.", metavar="TEXT")] = "",
     avoid: Annotated[str, typer.Option(help="What must not sound, between commas.", metavar="TEXT")] = "",
     language: Annotated[str, typer.Option(help="Of the words.", metavar="NAME")] = "English",
-    duration: Duration = None,
+    duration: Annotated[
+        float | None, typer.Option(help="Plan only the first so many.", min=0.1, metavar="SECONDS")
+    ] = None,
     workers: Annotated[int, typer.Option(help="Videos at a time.", min=1)] = 4,
     per_minute: Annotated[
         float | None, typer.Option(help="Begin at most so many a minute.", min=0.01, metavar="N")
@@ -157,5 +159,6 @@ def write_export(sources: list[Path], kind: Export, out: Path, *, force: bool) -
     found = curriculum(latest(sources[0]), sources[0])
     for why in found.left_out:
         typer.echo(f"prismaudio: left out {why}", err=True)
+    found.check()
     files = export(found.lessons, kind.value, out)
     typer.echo(f"wrote {len(found.lessons)} lessons to {', '.join(map(str, files))}")

@@ -11,6 +11,7 @@ from prismaudio.errors import PrismAudioError
 
 if TYPE_CHECKING:
     from prismaudio.config import Config
+    from prismaudio.planning.evidence import Evidence
     from prismaudio.stage.corpus import Corpus
 
 C = TypeVar("C", bound="Config")
@@ -186,6 +187,8 @@ def train_planner(corpus: "Corpus", out: Path, settings: Settings) -> None:
 
 def train_student(teacher: Path, out: Path, settings: Settings) -> None:
     """Fine-tune a video language model, and see what it says about clips it did not learn from."""
+    from tqdm import tqdm
+
     from prismaudio.backends.pretrained.video_llm import VideoLLM
     from prismaudio.cli.outputs import make_folder
     from prismaudio.cli.progress import ProgressBar
@@ -195,14 +198,21 @@ def train_student(teacher: Path, out: Path, settings: Settings) -> None:
 
     config = settings.read(VideoLLMTrainingConfig(), "tuning")
     make_folder(out / "weights")
-    lessons = load_lessons(teacher, config, Measurer())
+    with tqdm(desc="measure", disable=None if config.evidence else True) as bar:
+        measurer = Measurer()
+
+        def measure(video: Path, seconds: float) -> "Evidence":
+            bar.update()
+            return measurer(video, seconds)
+
+        lessons = load_lessons(teacher, config, measure)
     for why in lessons.left_out:
         typer.echo(f"prismaudio: left out {why}", err=True)
     weights = train_video_llm(lessons, config, settings.folder, out / "weights" / STUDENT)
     judges = lessons.held_out[: config.judged]
     if judges and is_first_process():
         with ProgressBar() as progress:
-            student = VideoLLM.from_pretrained(weights)
+            student = VideoLLM.from_pretrained(weights, most_tokens=config.longest)
             report = judge_student(student, judges, lambda share: progress("judge", share))
         report.save(settings.folder / "report.json")
         typer.echo(report.table())

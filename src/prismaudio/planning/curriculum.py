@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from prismaudio.dimensions.plan import Plan
+from prismaudio.errors import PrismAudioError
 from prismaudio.planning import wire
 from prismaudio.planning.annotation import Annotation
 from prismaudio.planning.base import ENGLISH, PlanRequest, frames_of
@@ -41,9 +42,18 @@ class Lesson:
         return pictures(self.request)
 
 
+class NoLessons(PrismAudioError):
+    """Annotations that teach nothing."""
+
+
 class Curriculum(NamedTuple):
     lessons: list[Lesson]
     left_out: list[str]  # "clip: why"
+
+    def check(self) -> None:
+        """`NoLessons` if there is nothing to learn."""
+        if not self.lessons:
+            raise NoLessons("there is nothing to learn in the annotations; annotate more videos")
 
 
 def curriculum(

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from prismaudio.backends.pretrained.asking import Enquiry
 from prismaudio.backends.pretrained.fine_tuning import Tuning, fine_tune
 from prismaudio.backends.pretrained.lessons import TaughtAnswer
+from prismaudio.backends.pretrained.video_llm import MOST_TOKENS
 from prismaudio.config import Config
 from prismaudio.planning.annotation import latest
 from prismaudio.planning.curriculum import Lesson, curriculum, split
@@ -28,6 +29,7 @@ class VideoLLMTrainingConfig(Config):
     judged: int = Field(
         32, ge=0, description="held-out clips whose plans are written and compared at the end"
     )
+    longest: PositiveInt = Field(MOST_TOKENS, description="tokens that they may write for a plan")
     tuning: Tuning = Tuning()
 
 
