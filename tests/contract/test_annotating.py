@@ -1,5 +1,6 @@
 """A teacher over many clips: every clip once, whatever fails, stops or is killed; against a server on loopback."""
 
+import base64
 import os
 import threading
 import time
@@ -9,10 +10,10 @@ from typing import Any
 
 import pytest
 from planned_clips import LATE, answer, measured
-from planner_servers import KEY, OpenAI, Reply, Server, chat_completion, openai_error, running
+from planner_servers import KEY, Gemini, OpenAI, Reply, Server, chat_completion, openai_error, running
 from teaching import write_taught, write_video, write_videos
 
-from prismaudio.backends.pretrained import openai_server
+from prismaudio.backends.pretrained import gemini, openai_server
 from prismaudio.backends.pretrained.patience import Patience
 from prismaudio.dimensions.plan import Plan
 from prismaudio.planning import annotating
@@ -227,6 +228,25 @@ def test_an_interruption_keeps_the_answers_on_their_way(
     assert "waiting for the answers that are on their way" in caplog.text
     assert annotate(clips, teacher(server), Ledger(path)).done == 2
     assert sorted(row.id for row in latest(path)) == [clip.stem for clip in clips]
+
+
+def test_a_teacher_that_listens_gets_the_file_itself(
+    clips: list[Path], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("google.genai", reason="the extra 'planners' is not installed")
+    monkeypatch.setenv("GEMINI_API_KEY", KEY)
+    with running(Server(Gemini)) as google:
+        google.script = [answer()] * 2
+        for listening in (True, False):
+            seer = gemini.Gemini("gemini-2.5-pro", google.url, Patience(30.0, 1, 0.01))
+            asked = Teacher(AskedPlanner(seer, "unused", listening=listening), unmeasured)
+            assert annotate(clips[:1], asked, Ledger(path)).done == 1  # the other is another question
+    sent = [
+        base64.urlsafe_b64decode(each["contents"][0]["parts"][0]["inlineData"]["data"])
+        for each in google.asked
+    ]
+    assert [content == clips[0].read_bytes() for content in sent] == [True, False]
+    assert {row.teacher for row in latest(path)} == {"gemini:gemini-2.5-pro"}
 
 
 # Plans that lie beside their videos ------------------------------------------------------------
