@@ -182,6 +182,8 @@ def test_a_hopeless_server_is_let_be(
     tally = annotate(clips, teacher(server), Ledger(path), Pace(workers=1))
     assert (tally.failed, len(server.asked)) == (3, 3)
     assert "gave up after 3 failures in a row" in caplog.text
+    server.script = [LATE] * 100  # an answer, if of no use: the server works
+    assert annotate(clips, teacher(server), Ledger(path), Pace(workers=1)).failed == COUNT
     server.script = [openai_error(401, "no", None), answer()] * 3
     assert annotate(clips, teacher(server), Ledger(path), Pace(workers=1)).seen == COUNT
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from planned_clips import SECONDS, measured
+from planned_clips import measured
 from safetensors.torch import load_file
 
 pytest.importorskip("trl", reason="the extra 'finetune' is not installed")
@@ -135,6 +135,7 @@ def test_lessons_of_different_lengths_weigh_the_same_together_as_apart(base: Pat
 
     apart = [summed([lesson]) for lesson in (short, second)]
     together = summed([short, second])
+    assert batcher([short, second])["attention_mask"][0, 0] == 0  # answers follow their questions at once
     assert together[1] == sum(count for _, count in apart)
     assert together[0] == pytest.approx(sum(loss for loss, _ in apart), rel=1e-4)
 
@@ -309,25 +310,15 @@ def shifted(plan: Plan, seconds: float) -> Plan:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3000)
-@pytest.mark.parametrize("tune", ["projector+llm", "lora"])
-def test_one_clip_is_learned_until_its_plan_comes_back_exactly(
-    base: Path, lessons: Lessons, tmp_path: Path, tune: str
-) -> None:
-    one = Lessons(lessons.learned[:1], [], [])
+def test_one_clip_is_learned_until_its_plan_comes_back_exactly(lessons: Lessons, tmp_path: Path) -> None:
+    taught = lessons.learned[0]
+    tiny_qwen.save(tmp_path / "base", [taught.question, taught.answer])
     config = settings(
-        base,
-        tune=tune,
-        steps=300,
-        batch=1,
-        checkpoint_every=300,
-        lora={"rank": 32, "alpha": 64, "dropout": 0},
+        tmp_path / "base", tune="projector+llm", steps=200, batch=1, learning_rate=5e-3, checkpoint_every=200
     )
-    out = train_video_llm(one, config, tmp_path / "run", tmp_path / "out")
-    plan = choose_planner(f"local:{out}", PlannerOptions(evidence="unused", device="cpu")).plan(
-        one.learned[0].request
-    )
-    taught = one.learned[0]
+    out = train_video_llm(Lessons([taught], [], []), config, tmp_path / "run", tmp_path / "out")
+    planner = choose_planner(f"local:{out}", PlannerOptions(evidence="unused", device="cpu"))
+    plan = planner.plan(taught.request)
     assert plan.render("tagged", "numeric") == taught.answer
-    assert plan.duration == SECONDS
-    assert judge_student(VideoLLM.from_pretrained(out, device="cpu"), one.learned).usable == 1.0
+    report = judge_student(VideoLLM.from_pretrained(out, device="cpu"), [taught])
+    assert (report.usable, report.event_f1, report.named_f1) == (1.0, 1.0, 1.0)

@@ -40,7 +40,8 @@ def train(
     preset: Annotated[
         Path | None,
         typer.Option(
-            help="Settings that differ from the defaults: a file, or oobleck-published.", metavar="TOML"
+            help="Settings that differ from the defaults: a file, or oobleck-published, planner-lora, planner-paper.",
+            metavar="TOML",
         ),
     ] = None,
     overrides: Annotated[
