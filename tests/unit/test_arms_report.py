@@ -7,11 +7,16 @@ import pytest
 import torch
 
 from prismaudio.dimensions.arms import Arm
-from prismaudio.evaluation.arms import ArmsConfig, ArmsReport, comparisons
+from prismaudio.evaluation.arms import ArmsConfig, ArmSounds, ArmsReport, comparisons
 from prismaudio.evaluation.benchmark import BenchmarkConfig, Entrant
 from prismaudio.evaluation.metrics.onsets import Matches
 from prismaudio.evaluation.scores import SceneScores
+from prismaudio.generation.options import Options
+from prismaudio.generation.pipeline import VideoToAudio
 from prismaudio.models.sound_classifier import SoundClassifier
+from prismaudio.stage.corpus import Corpus
+from prismaudio.stage.render import render
+from prismaudio.stage.scene import StageConfig, draw_scene
 from prismaudio.types import Audio
 
 SCENES = 30
@@ -77,3 +82,20 @@ def test_the_table_holds_every_arm_and_every_gain(entrants: dict[Arm, Entrant]):
     assert [line.split()[0] for line in lines[1:4]] == ["none", "random", "decomposed"]
     assert sum(line.startswith("none") for line in lines) == 1 + 4
     assert json.loads(report.model_dump_json())["settings"]["rounds"] == 1000
+
+
+def test_arms_of_one_scene_are_made_together_and_differ(monkeypatch: pytest.MonkeyPatch):
+    """From the same noise and picture, so that only what was told can differ."""
+    corpus = Corpus.load()
+    model = VideoToAudio.from_pretrained("embedded")
+    scene = draw_scene(0, 1, "test", corpus, StageConfig(shortest=2.0, longest=2.0))
+    frames = render(scene, 160, 112)
+    sounds = ArmSounds(model, (Arm.NONE, Arm.DECOMPOSED), Options(steps=2))
+    plan = scene.plan(corpus)
+    whole = sounds.of(Arm.DECOMPOSED)(scene, frames, plan, 5).samples
+    monkeypatch.setattr(model, "batch", None)  # the other arm is there already
+    nothing = sounds.of(Arm.NONE)(scene, frames, plan, 5).samples
+    monkeypatch.undo()
+    alone = model(frames, plan=plan, seed=5, steps=2, arm="none").audio.samples
+    assert (whole - nothing).abs().mean() > 0.01 * whole.abs().mean()
+    torch.testing.assert_close(nothing, alone, atol=1e-3, rtol=0)

@@ -11,17 +11,21 @@ from tqdm import tqdm
 
 from prismaudio.config import Config
 from prismaudio.dimensions.arms import Arm
-from prismaudio.evaluation.benchmark import BenchmarkConfig, Entrant, tasks
+from prismaudio.dimensions.plan import Plan
+from prismaudio.evaluation.benchmark import BenchmarkConfig, Entrant, System, tasks
 from prismaudio.evaluation.metrics.bootstrap import Interval
 from prismaudio.evaluation.metrics.paired import Chosen, Difference, holm, paired_statistics
 from prismaudio.evaluation.metrics.paired import Statistic as OverChosen
 from prismaudio.evaluation.report import Saved, SystemReport, aligned, short
 from prismaudio.evaluation.scores import STATISTICS, SceneScores, Statistic
 from prismaudio.evaluation.sound_classifier import load_classifier
-from prismaudio.evaluation.systems import from_true_plan
+from prismaudio.evaluation.systems import pictures
 from prismaudio.generation.options import Options
 from prismaudio.generation.pipeline import VideoToAudio
+from prismaudio.generation.thinking import Job
 from prismaudio.stage.corpus import Corpus
+from prismaudio.stage.scene import Scene
+from prismaudio.types import Audio, Frames
 
 PAPER = (Arm.NONE, Arm.RANDOM, Arm.MONOLITHIC, Arm.DECOMPOSED)
 LEFT_OUT = (Arm.WITHOUT_SEMANTIC, Arm.WITHOUT_TEMPORAL, Arm.WITHOUT_AESTHETIC, Arm.WITHOUT_SPATIAL)
@@ -65,12 +69,9 @@ class ArmsReport(Saved):
 
 def run_arms(model: VideoToAudio, corpus: Corpus, config: ArmsConfig, options: Options) -> ArmsReport:
     """Sound the scenes in every arm, and compare with the decomposed one, which is always there."""
-    classifier = load_classifier()
     arms = tuple(dict.fromkeys([*config.arms, Arm.DECOMPOSED]))
-    entrants = {
-        arm: Entrant(arm.value, from_true_plan(model, options.model_copy(update={"arm": arm})), classifier)
-        for arm in arms
-    }
+    sounds, classifier = ArmSounds(model, arms, options), load_classifier()
+    entrants = {arm: Entrant(arm.value, sounds.of(arm), classifier) for arm in arms}
     for task in tqdm(tasks(corpus, config.scenes, pictures=True), total=config.scenes.count, desc="scenes"):
         for entrant in entrants.values():
             entrant.sound(task)
@@ -79,6 +80,28 @@ def run_arms(model: VideoToAudio, corpus: Corpus, config: ArmsConfig, options: O
         comparisons=tuple(comparisons(entrants, config)),
         settings=config.model_copy(update={"arms": arms}),
     )
+
+
+class ArmSounds:
+    """The sounds of one scene at a time in every arm, made together: the picture is watched once."""
+
+    def __init__(self, model: VideoToAudio, arms: Sequence[Arm], options: Options) -> None:
+        self.model, self.arms, self.options = model, arms, options
+        self._index = -1
+        self._sounds: dict[Arm, Audio] = {}
+
+    def of(self, arm: Arm) -> System:
+        """What is heard in `arm`; scenes are asked for one after the other."""
+
+        def system(scene: Scene, frames: Frames | None, plan: Plan, index: int) -> Audio:
+            if index != self._index:
+                jobs = [Job(pictures(frames), plan=plan, seed=index, arm=arm) for arm in self.arms]
+                made = self.model.batch(jobs, **self.options.model_dump())
+                self._sounds = {arm: sound.audio for arm, sound in zip(self.arms, made, strict=True)}
+                self._index = index
+            return self._sounds[arm]
+
+        return system
 
 
 def comparisons(entrants: dict[Arm, Entrant], config: ArmsConfig) -> list[Comparison]:

@@ -182,7 +182,8 @@ class VideoToAudio:
 
 def wording(job: Job, options: Options) -> Wording:
     """Takes of one clip are worded alike, unless chance words them."""
-    return Wording(job.caption, options.arm, job.seed if options.arm is Arm.RANDOM else 0)
+    arm = job.arm or options.arm
+    return Wording(job.caption, arm, job.seed if arm is Arm.RANDOM else 0)
 
 
 def notes(plan: Plan, seconds: float, job: Job) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from prismaudio.dimensions.arms import Arm
 from prismaudio.dimensions.plan import Plan
 from prismaudio.generation.long import Layout
 from prismaudio.generation.model import Clip, Model
@@ -26,6 +27,7 @@ class Job(NamedTuple):
     caption: str | None = None
     seed: int = 0
     hint: str | None = None  # what the user knows of the clip, for its planner
+    arm: Arm | None = None  # how much of the thoughts is told; None: as the options say
 
 
 class Watched(NamedTuple):
