@@ -146,6 +146,18 @@ def test_mistakes_are_told_in_one_line(prismaudio: Command, tmp_path: Path) -> N
         ((tmp_path, "-o", tmp_path / "p.jsonl", "--planner", "file"), "no videos in"),
         ((tmp_path / "x", "-o", tmp_path / "p.jsonl", "--planner", "file"), "no video and no folder"),
         ((tmp_path, "-o", tmp_path / "p.json", "--planner", "file"), "unknown file ending"),
+        (
+            (
+                __file__,
+                "-o",
+                tmp_path / "p.jsonl",
+                "--planner",
+                "embedded",
+                "--planner-set",
+                "fallback=embedded",
+            ),
+            "a teacher speaks for itself",
+        ),
         ((tmp_path / "x", "--export", "ms-swift", "-o", tmp_path / "p.jsonl"), "cannot read"),
     ):
         ran = prismaudio("annotate", *arguments)

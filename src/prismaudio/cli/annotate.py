@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prismaudio.cli.options import Force
+from prismaudio.cli.options import Force, Hint, Language, PlannerSettings
 
 if TYPE_CHECKING:
     from prismaudio.planning.base import Planner
@@ -45,18 +45,10 @@ def annotate(
     listen: Annotated[
         bool, typer.Option("--listen", help="Let the teacher hear the videos; gemini does.")
     ] = False,
-    planner_set: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--planner-set",
-            help="How it is asked: evidence=told|kept|unused, footage=video|frames, prose=true, adapter=FOLDER, "
-            "timeout=SECONDS.",
-            metavar="A=B",
-        ),
-    ] = None,
-    hint: Annotated[str, typer.Option(help="What you know of all the videos.", metavar="TEXT")] = "",
+    planner_set: PlannerSettings = None,
+    hint: Hint = "",
     avoid: Annotated[str, typer.Option(help="What must not sound, between commas.", metavar="TEXT")] = "",
-    language: Annotated[str, typer.Option(help="Of the words.", metavar="NAME")] = "English",
+    language: Language = "English",
     duration: Annotated[
         float | None, typer.Option(help="Plan only the first so many.", min=0.1, metavar="SECONDS")
     ] = None,
@@ -130,12 +122,10 @@ def annotate(
 
 def teacher_of(name: str, settings: list[str]) -> "Planner":
     """--planner, --listen and --planner-set"""
-    from prismaudio.planning.choose import PlannerOptions, choose_planner
+    from prismaudio.cli.planners import planner_of
     from prismaudio.planning.written import PlansBeside
 
-    if name == PlansBeside.name:
-        return PlansBeside()
-    return choose_planner(name, PlannerOptions.resolve(overrides=settings))
+    return PlansBeside() if name == PlansBeside.name else planner_of(name, None, settings)
 
 
 def prices(read: float | None, written: float | None) -> "Prices | None":

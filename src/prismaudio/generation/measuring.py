@@ -3,9 +3,9 @@
 from pathlib import Path
 from threading import Lock
 
-from prismaudio.generation.loading import assets, load_eyes, load_planner
+from prismaudio.generation.loading import assets, load_eyes, load_perception
 from prismaudio.generation.pictures import FileFilm
-from prismaudio.generation.watch import Eyes, watch
+from prismaudio.generation.watch import Eyes, measured, watch
 from prismaudio.planning.embedded import EmbeddedPlanner
 from prismaudio.planning.evidence import Evidence
 
@@ -21,10 +21,9 @@ class Measurer:
         with self._turn:
             eyes, perception = self._networks()
             seen = watch(FileFilm(video), eyes, seconds, lambda _: None)
-            plan = perception.plan(seen.motion, seen.columns, seen.image_classes, seconds)
-        return Evidence.measured(plan, seen.motion)
+            return measured(perception, seen, seconds)
 
     def _networks(self) -> tuple[Eyes, EmbeddedPlanner]:
         if self._loaded is None:
-            self._loaded = load_eyes(assets()), load_planner(assets())
+            self._loaded = load_eyes(assets()), load_perception(assets())
         return self._loaded

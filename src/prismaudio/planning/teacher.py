@@ -16,6 +16,7 @@ from prismaudio.planning.asked import DIGITS, AskedPlanner
 from prismaudio.planning.base import ENGLISH, Planner, PlannerFailed, PlanRequest, frames_of
 from prismaudio.planning.caption import CaptionPlanner
 from prismaudio.planning.evidence import Evidence
+from prismaudio.planning.fallback import Fallback
 from prismaudio.planning.written import PlansBeside, beside
 
 MILLION = 1e6
@@ -44,6 +45,12 @@ class Teacher:
     longest: float | None = None  # seconds of a video that are looked at
     seed: int = 0
     prices: Prices | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.planner, Fallback):
+            raise PlannerFailed(
+                "a teacher speaks for itself; leave the fallback out, failures are tried again"
+            )
 
     @property
     def name(self) -> str:
