@@ -1,4 +1,4 @@
-"""Mel filters to the number as other people's networks were trained on: HTK's as torchaudio has them, Slaney's as librosa.
+"""Mel filters as other people's networks were trained on: HTK's as in torchaudio, Slaney's as in librosa.
 
 `models.spectral` has this project's own. Shapes: M bands, F frequency bins.
 """
