@@ -39,7 +39,9 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> AudioboxJudge:
     path = tmp_path_factory.mktemp("audiobox") / "checkpoint.pt"
     weights = {f"model.{name}": tensor for name, tensor in state(SHAPES, special).items()}
     assert sum(tensor.numel() for tensor in weights.values()) == 103_859_112
-    torch.save({"state_dict": weights, "model_cfg": {"proj_act_fn": "gelu"}, "target_transform": SCALES}, path)
+    torch.save(
+        {"state_dict": weights, "model_cfg": {"proj_act_fn": "gelu"}, "target_transform": SCALES}, path
+    )
     return AudioboxJudge.from_pretrained(path)
 
 
@@ -58,7 +60,9 @@ def test_every_layer_and_every_axis_are_the_published_ones(judge: AudioboxJudge)
     near(layers[-1, 0][frames[0]], RECORDED["last_layer"][frames[0]])
     raw = judge.network(audio, real)[0]
     near(raw, torch.cat([RECORDED[f"raw.{axis}"] for axis in judge.axes]))
-    points = raw * torch.tensor([s["std"] for s in SCALES.values()]) + torch.tensor([s["mean"] for s in SCALES.values()])
+    points = raw * torch.tensor([s["std"] for s in SCALES.values()]) + torch.tensor(
+        [s["mean"] for s in SCALES.values()]
+    )
     near(points, torch.cat([RECORDED[f"score.{axis}"] for axis in judge.axes]))
     near(published_reward(points[None]), RECORDED["prismaudio_reward"])
     near(layers[:, 0].mean(dim=1).T, RECORDED["layers_mean_over_time"])

@@ -28,7 +28,9 @@ def test_every_published_tensor_has_its_place():
     with torch.device("meta"):
         network = build({name: torch.empty(shape) for name, shape in SHAPES.items()})
     ours = {published_name(name): list(tensor.shape) for name, tensor in network.state_dict().items()}
-    assert ours == {name: shape for name, shape in SHAPES.items() if not name.startswith("vfeat_extractor.patch_embed.")}
+    assert ours == {
+        name: shape for name, shape in SHAPES.items() if not name.startswith("vfeat_extractor.patch_embed.")
+    }
 
 
 def test_what_is_heard_is_prepared_as_published():

@@ -30,12 +30,14 @@ def gpt2_tokenizer(folder: Path) -> Path:
 
 
 def random_state(shapes: dict[str, torch.Size], seed: int = 0) -> dict[str, Tensor]:
-    """Weights of a size at which signals neither vanish nor grow."""
+    """Weights of a size at which signals neither vanish nor grow; norms change nothing."""
     generator = torch.Generator().manual_seed(seed)
-    return {
+    drawn = {
         name: torch.randn(shape, generator=generator) / max(1, shape[-1] if shape else 1) ** 0.5
         for name, shape in shapes.items()
     }
+    norms = {name for name in shapes if len(shapes[name]) == 1 and "norm" in name and name.endswith("weight")}
+    return drawn | {name: torch.ones(shapes[name]) for name in norms}
 
 
 def htsat_shapes(
@@ -125,3 +127,53 @@ def projection(inputs: int, outputs: int) -> dict[str, Tensor]:
         "projection.layer_norm.bias": (outputs,),
     }
     return random_state({name: torch.Size(shape) for name, shape in names.items()}, seed=1)
+
+
+def roberta_tokenizer(folder: Path) -> Path:
+    """RoBERTa's tokenizer without its merges."""
+    from transformers.convert_slow_tokenizer import bytes_to_unicode
+
+    words = ["<s>", "<pad>", "</s>", "<unk>", *bytes_to_unicode().values(), "<mask>"]
+    folder.mkdir(exist_ok=True)
+    (folder / "vocab.json").write_text(json.dumps({word: number for number, word in enumerate(words)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    return folder
+
+
+def laion_file(path: Path) -> Path:
+    """As LAION's trainer wrote it: names of several cards, NumPy's numbers beside, parts of the training."""
+    import numpy as np
+    from transformers import RobertaConfig, RobertaModel
+
+    torch.manual_seed(0)
+    config = RobertaConfig(
+        vocab_size=261,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        intermediate_size=32,
+        max_position_embeddings=90,
+        type_vocab_size=1,
+        pad_token_id=1,
+    )
+    names = {f"text_branch.{name}": tensor for name, tensor in RobertaModel(config).state_dict().items()}
+    names |= {f"audio_branch.{name}": tensor for name, tensor in htsat_state().items()}
+    layers = {
+        f"{half}_{part}.{n}"
+        for half in ("text", "audio")
+        for part in ("projection", "transform")
+        for n in (0, 2)
+    }
+    names |= random_state(
+        {
+            f"{layer}.{kind}": torch.Size(
+                (12, 16 if layer.endswith("projection.0") else 12)[: 1 + (kind == "weight")]
+            )
+            for layer in sorted(layers)
+            for kind in ("weight", "bias")
+        }
+    )
+    names |= {"logit_scale_a": torch.tensor(3.0), "logit_scale_t": torch.tensor(3.0)}
+    state = {f"module.{name}": tensor for name, tensor in names.items()}
+    torch.save({"epoch": 15, "name": "small", "best": np.float64(89.98), "state_dict": state}, path)
+    return path

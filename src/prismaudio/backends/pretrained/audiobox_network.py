@@ -5,6 +5,7 @@ Shapes: B batch, N samples, K frames, L layers, D width.
 
 import json
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -86,7 +87,9 @@ class Aesthetics(nn.Module):
 
     def layers(self, audio: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
         """-> what every layer hears, (L, B, K, D), and which frames are no padding, (B, K)"""
-        heard = self.wavlm(input_values=audio, attention_mask=real, output_hidden_states=True)
+        with warnings.catch_warnings():  # transformers mixes kinds of masks, which torch allows and dislikes
+            warnings.filterwarnings("ignore", "Support for mismatched key_padding_mask")
+            heard = self.wavlm(input_values=audio, attention_mask=real, output_hidden_states=True)
         layers = torch.stack(heard.hidden_states)
         return layers, real_frames(layers.shape[2], real)
 
@@ -129,7 +132,9 @@ def read(path: Path) -> Checkpoint:
     try:
         settings, scales = content["model_cfg"], content["target_transform"]
         if not settings.get("use_weighted_layer_sum", True):
-            raise CheckpointError(f"{path} weighs no layers, which only its first versions did; get a newer one")
+            raise CheckpointError(
+                f"{path} weighs no layers, which only its first versions did; get a newer one"
+            )
         return Checkpoint(
             {re.sub(f"^{re.escape(WRAPPED)}", "", name): t for name, t in content["state_dict"].items()},
             {axis: Scale(float(scales[axis]["mean"]), float(scales[axis]["std"])) for axis in AXES},
@@ -158,14 +163,17 @@ def build(found: Checkpoint) -> Aesthetics:
 
     wavlm = PublishedMask(wavlm_config(without_prefix(found.state, WAVLM)))
     heads = {
-        axis: head(without_prefix(found.state, f"{HEADS}{axis}."), ACTIVATIONS[found.activation]) for axis in AXES
+        axis: head(without_prefix(found.state, f"{HEADS}{axis}."), ACTIVATIONS[found.activation])
+        for axis in AXES
     }
     return Aesthetics(wavlm, heads, found.normalised)
 
 
 def head(state: Mapping[str, Tensor], activation: type[nn.Module]) -> nn.Sequential:
     """Layers at the places their tensors have: linear ones, norms, and something bent before each further linear one."""
-    places = {int(name.partition(".")[0]): tensor for name, tensor in state.items() if name.endswith(".weight")}
+    places = {
+        int(name.partition(".")[0]): tensor for name, tensor in state.items() if name.endswith(".weight")
+    }
     last = max(places)
     layers: list[nn.Module] = []
     for place in range(last + 1):
@@ -191,7 +199,8 @@ def wavlm_config(state: Mapping[str, Tensor]) -> "WavLMConfig":
     position = state["encoder.pos_conv.0.weight_v"]
     return WavLMConfig(
         hidden_size=width,
-        num_hidden_layers=1 + max(int(n) for name in state for n in re.findall(r"^encoder\.layers\.(\d+)\.", name)),
+        num_hidden_layers=1
+        + max(int(n) for name in state for n in re.findall(r"^encoder\.layers\.(\d+)\.", name)),
         num_attention_heads=heads,
         intermediate_size=len(state["encoder.layers.0.fc1.bias"]),
         num_buckets=buckets,

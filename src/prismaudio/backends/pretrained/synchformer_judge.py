@@ -93,7 +93,9 @@ class SynchformerJudge:
     def watch(self, frames: Frames) -> Tensor:
         """What is seen of a film through `view`: (S, 8, D); of one seen before, from the cache"""
         if len(frames.images) < SEGMENT_FRAMES:
-            raise Unjudgeable(f"Synchformer needs 4.8 s of picture, got {frames.duration:.2f} s; give a longer clip")
+            raise Unjudgeable(
+                f"Synchformer needs 4.8 s of picture, got {frames.duration:.2f} s; give a longer clip"
+            )
         key = content_key(frames, self.versions["weights"], PREPARATION)
         tokens = self.cache.get(key, lambda: self._eyes.encode(frames).cpu())
         return tokens.to(self.network.judge.position).unflatten(0, (-1, self.network.eyes.instants))
@@ -103,7 +105,9 @@ class SynchformerJudge:
         """-> (B, S, 6, D)"""
         audio = resample(sounds.mono.float().to(self.network.judge.position.device), sounds.sample_rate, RATE)
         if sound_segments(audio.shape[-1]) == 0:
-            raise Unjudgeable(f"Synchformer needs 4.8 s of sound, got {sounds.duration:.2f} s; give a longer sound")
+            raise Unjudgeable(
+                f"Synchformer needs 4.8 s of sound, got {sounds.duration:.2f} s; give a longer sound"
+            )
         mel = segments_mel(audio).to(self.network.judge.position.dtype)
         parts = mel.flatten(0, 1).split(self.segments_per_batch)
         return torch.cat([self.network.ears(part) for part in parts]).unflatten(0, mel.shape[:2])
