@@ -9,7 +9,6 @@ from reward_golden import GOLDEN, golden, near, state
 
 pytest.importorskip("transformers")
 
-from prismaudio.backends.base import Sounds
 from prismaudio.backends.pretrained.audiobox import RATE, AudioboxJudge, published_reward
 from prismaudio.models.resampling import resample
 

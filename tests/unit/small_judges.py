@@ -177,3 +177,85 @@ def laion_file(path: Path) -> Path:
     state = {f"module.{name}": tensor for name, tensor in names.items()}
     torch.save({"epoch": 15, "name": "small", "best": np.float64(89.98), "state_dict": state}, path)
     return path
+
+
+def synchformer_file(path: Path) -> Path:
+    """All of Synchformer with pictures of four patches, by its published names."""
+    from transformers import ASTConfig
+
+    from prismaudio.backends.pretrained.synchformer_audio import SoundSegments
+    from prismaudio.backends.pretrained.synchformer_network import Synchformer, published_name
+    from prismaudio.models.motionformer import Motionformer
+    from prismaudio.models.sync_head import SyncHead
+
+    torch.manual_seed(0)
+    ears = ASTConfig(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+        intermediate_size=32,
+        max_length=66,
+        num_mel_bins=128,
+    )
+    network = Synchformer(
+        Motionformer(width=16, depth=1, heads=1, patch=112, grid=2),
+        SoundSegments(ears),
+        SyncHead(width=16, depth=1, heads=1, tokens=198),
+    )
+    shapes = {published_name(name): tensor.shape for name, tensor in network.state_dict().items()}
+    state = random_state(shapes) | {"vfeat_extractor.patch_embed.proj.bias": torch.zeros(16)}
+    torch.save({"model": {f"module.{name}": tensor for name, tensor in state.items()}}, path)
+    return path
+
+
+SCALES = {
+    "CE": {"mean": 5.0, "std": 1.0},
+    "CU": {"mean": 5.25, "std": 1.1},
+    "PC": {"mean": 5.5, "std": 1.2},
+    "PQ": {"mean": 5.75, "std": 1.3},
+}
+
+
+def audiobox_state(depth: int = 2) -> dict[str, Tensor]:
+    """A small Audiobox Aesthetics by its published names; depth: of the heads, with a norm after all but the last."""
+    width, kernels = 16, (10, 3, 3, 3, 3, 2, 2)
+    wavlm: dict[str, tuple[int, ...]] = {
+        "mask_emb": (width,),
+        "feature_extractor.conv_layers.0.2.weight": (8,),
+        "feature_extractor.conv_layers.0.2.bias": (8,),
+        "post_extract_proj.weight": (width, 8),
+        "post_extract_proj.bias": (width,),
+        "encoder.pos_conv.0.bias": (width,),
+        "encoder.pos_conv.0.weight_g": (1, 1, 9),
+        "encoder.pos_conv.0.weight_v": (width, width // 2, 9),
+        "encoder.layers.0.self_attn.relative_attention_bias.weight": (320, 2),
+        "layer_norm.weight": (8,),
+        "layer_norm.bias": (8,),
+        "encoder.layer_norm.weight": (width,),
+        "encoder.layer_norm.bias": (width,),
+    }
+    for n, kernel in enumerate(kernels):
+        wavlm[f"feature_extractor.conv_layers.{n}.0.weight"] = (8, 8 if n else 1, kernel)
+    for n in range(2):
+        layer = f"encoder.layers.{n}"
+        linear = {f"self_attn.{part}_proj": (width, width) for part in ("q", "k", "v", "out")}
+        linear |= {"self_attn.grep_linear": (8, width // 2), "fc1": (32, width), "fc2": (width, 32)}
+        for name, shape in linear.items():
+            wavlm |= {f"{layer}.{name}.weight": shape, f"{layer}.{name}.bias": shape[:1]}
+        for name in ("self_attn_layer_norm", "final_layer_norm"):
+            wavlm |= {f"{layer}.{name}.weight": (width,), f"{layer}.{name}.bias": (width,)}
+        wavlm[f"{layer}.self_attn.grep_a"] = (1, 2, 1, 1)
+    shapes = {f"wavlm_model.{name}": shape for name, shape in wavlm.items()}
+    for axis in SCALES:
+        shapes[f"layer_weights.{axis}"] = (3,)
+        for n in range(depth):
+            last = n == depth - 1
+            head = f"proj_layer.{axis}.{3 * n}"
+            shapes |= {
+                f"{head}.weight": (1 if last else width, width),
+                f"{head}.bias": (1 if last else width,),
+            }
+            if not last:
+                norm = f"proj_layer.{axis}.{3 * n + 1}"
+                shapes |= {f"{norm}.weight": (width,), f"{norm}.bias": (width,)}
+    return random_state({name: torch.Size(shape) for name, shape in shapes.items()})

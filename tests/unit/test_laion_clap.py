@@ -6,7 +6,9 @@ import pytest
 import torch
 from small_judges import RATE, laion_file, noise, roberta_tokenizer
 
-transformers = pytest.importorskip("transformers")
+pytest.importorskip("transformers")
+
+from transformers import ClapFeatureExtractor
 
 from prismaudio.backends.availability import NotAvailable, available
 from prismaudio.backends.base import Sounds
@@ -42,7 +44,7 @@ def test_every_tensor_of_the_file_reaches_its_place(judge: LaionCLAPJudge, files
 
 
 def test_the_input_is_that_of_the_feature_extractor(judge: LaionCLAPJudge):
-    extractor = transformers.ClapFeatureExtractor(
+    extractor = ClapFeatureExtractor(
         truncation="rand_trunc", padding="repeatpad", frequency_min=50, frequency_max=14_000
     )
     audio = noise(10.0, channels=1, rate=48_000).mono

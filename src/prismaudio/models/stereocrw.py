@@ -73,8 +73,8 @@ class StereoCRW(nn.Module):
     def embed(self, channel: Tensor, geometry: Geometry, at_once: int = 64) -> Tensor:
         """channel: (B, N), N = geometry.samples at 16 kHz -> (B, P, D)"""
         patches = channel.unfold(-1, geometry.patch, geometry.stride).flatten(0, 1)
-        vectors = [self(self.spectra(few)) for few in patches.split(at_once)]
-        return torch.cat(vectors).unflatten(0, (len(channel), -1))
+        vectors = [self(self.spectra(few)) for few in torch.split(patches, at_once)]
+        return rearrange(torch.cat(vectors), "(b p) d -> b p d", b=len(channel))
 
     def spectra(self, patches: Tensor) -> Tensor:
         """patches: (n, samples) -> (n, 2, GRID frames, GRID bins), real and imaginary"""

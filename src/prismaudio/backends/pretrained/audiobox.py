@@ -9,6 +9,7 @@ from typing import Self
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange, repeat
 from torch import Tensor
 
 from prismaudio.backends.base import Sounds
@@ -59,13 +60,13 @@ class AudioboxJudge:
         audio = resample(sounds.samples.float().to(device), sounds.sample_rate, RATE).mean(dim=1)
         length = audio.shape[-1]
         windows = F.pad(audio, (0, -length % WINDOW)).unfold(-1, WINDOW, WINDOW)  # (B, W, WINDOW)
-        real = torch.arange(windows.shape[1] * WINDOW, device=device).unflatten(0, (-1, WINDOW)) < length
+        real = rearrange(torch.arange(windows[0].numel(), device=device) < length, "(w n) -> w n", n=WINDOW)
         parts = zip(
-            windows.flatten(0, 1).split(self.windows_per_batch),
-            real.repeat(len(audio), 1).split(self.windows_per_batch),
+            torch.split(rearrange(windows, "b w n -> (b w) n"), self.windows_per_batch),
+            torch.split(repeat(real, "w n -> (b w) n", b=len(audio)), self.windows_per_batch),
             strict=True,
         )
-        raw = torch.cat([self.network(*part) for part in parts]).unflatten(0, windows.shape[:2])
+        raw = rearrange(torch.cat([self.network(*part) for part in parts]), "(b w) a -> b w a", b=len(audio))
         mean, std = (
             torch.tensor([getattr(self.scales[axis], kind) for axis in AXES], device=device)
             for kind in ("mean", "std")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from einops import reduce
 from torch import Tensor, nn
 
 from prismaudio.backends.pretrained.folder import ready
@@ -100,7 +101,7 @@ def real_frames(frames: int, real: Tensor) -> Tensor:
     transformers would ask whether the convolutions reach no padding, which drops the frame at the boundary.
     """
     each = real.shape[1] // frames
-    return real[:, : each * frames].bool().unflatten(1, (frames, each)).any(dim=-1)
+    return reduce(real[:, : each * frames].bool(), "b (k n) -> b k", "any", k=frames)
 
 
 def load(path: Path) -> tuple[Aesthetics, dict[str, Scale]]:
@@ -153,7 +154,7 @@ def build(found: Checkpoint) -> Aesthetics:
     with extra_for("Audiobox Aesthetics"):
         from transformers import WavLMModel
 
-    class PublishedMask(WavLMModel):
+    class PublishedMask(WavLMModel):  # type: ignore[no-untyped-call]  # of __init_subclass__
         """With the published idea of which frames are padding."""
 
         def _get_feature_vector_attention_mask(
@@ -207,7 +208,6 @@ def wavlm_config(state: Mapping[str, Tensor]) -> "WavLMConfig":
         conv_dim=[len(weight) for weight in convolutions],
         conv_kernel=[weight.shape[-1] for weight in convolutions],
         conv_stride=list(STRIDES),
-        num_feat_extract_layers=len(STRIDES),
         num_conv_pos_embeddings=position.shape[-1],
         num_conv_pos_embedding_groups=width // position.shape[1],
     )

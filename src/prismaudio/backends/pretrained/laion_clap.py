@@ -163,9 +163,9 @@ def load_tokenizer(source: str | Path = TOKENIZER_ID) -> "PreTrainedTokenizerBas
     """source: a folder with RoBERTa's tokenizer, or a hub repository"""
     folder = resolve(source, TOKENIZER, OPTIONAL)
     with extra_for("LAION-CLAP"):
-        from transformers import RobertaTokenizerFast
+        from transformers import RobertaTokenizer
 
     missing = [name for name in TOKENIZER if not (folder / name).is_file()]
     if missing:
         raise CheckpointError(f"{folder} lacks {', '.join(missing)}; put RoBERTa's tokenizer there")
-    return RobertaTokenizerFast.from_pretrained(folder, local_files_only=True)
+    return RobertaTokenizer.from_pretrained(folder, local_files_only=True)

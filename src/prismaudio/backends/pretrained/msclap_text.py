@@ -70,12 +70,12 @@ def load_tokenizer(source: str | Path = HUB_ID) -> "PreTrainedTokenizerBase":
     """source: a folder with GPT-2's tokenizer, or a hub repository"""
     folder = resolve(source, WANTED, OPTIONAL)
     with extra_for("MS-CLAP"):
-        from transformers import GPT2TokenizerFast
+        from transformers import GPT2Tokenizer
 
     missing = [name for name in WANTED if not (folder / name).is_file()]
     if missing:
         raise CheckpointError(f"{folder} lacks {', '.join(missing)}; put GPT-2's tokenizer there")
-    tokenizer = GPT2TokenizerFast.from_pretrained(folder, local_files_only=True)
+    tokenizer = GPT2Tokenizer.from_pretrained(folder, local_files_only=True)
     if tokenizer.convert_tokens_to_ids(PADDING) != 0:
         raise CheckpointError(f"the tokenizer in {folder} is not GPT-2's; give that of {HUB_ID}")
     return tokenizer

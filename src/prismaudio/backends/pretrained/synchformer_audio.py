@@ -23,6 +23,7 @@ TRANSFORM, WINDOW, HOP = 1024, 400, 160  # samples
 BANDS, FRAMES = 128, 66
 FLOOR = 1e-6
 MEAN, SPREAD = -4.2677393, 4.5689974  # of the logarithms the network was trained on
+PATCH = 16  # bands and frames of a patch
 SPECIAL = 2  # tokens that stand for no place
 
 
@@ -36,7 +37,7 @@ class SoundSegments(nn.Module):
         super().__init__()
         self.ast = ASTModel(config)
         self.pool = TokenPool(config.hidden_size, config.num_attention_heads)
-        self.bands = (config.num_mel_bins - config.patch_size) // config.frequency_stride + 1
+        self.bands = (config.num_mel_bins - PATCH) // config.frequency_stride + 1
 
     def forward(self, mel: Tensor) -> Tensor:
         """mel: (S, M, K) of `segments_mel` -> (S, T, D)"""
@@ -64,7 +65,7 @@ def segments_mel(audio: Tensor) -> Tensor:
     power = htk_filters(BANDS, TRANSFORM // 2 + 1, RATE).to(audio.device) @ spectrum.abs().square()
     logarithms = torch.log(power + FLOOR)
     filled = F.pad(logarithms, (0, FRAMES - logarithms.shape[-1]))
-    return ((filled - MEAN) / (2 * SPREAD)).unflatten(0, segments.shape[:2])
+    return rearrange((filled - MEAN) / (2 * SPREAD), "(b s) m k -> b s m k", b=len(audio))
 
 
 def sound_segments(samples: int) -> int:

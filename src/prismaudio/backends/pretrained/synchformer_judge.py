@@ -1,7 +1,7 @@
 """Is the sound in time? Synchformer as a judge: DeSync, and the temporal reward, of many sounds for one film.
 
 What it sees of a film is the costly part, depends on the film alone, and is kept by its content.
-Optimising a generator by the judge it is measured with is circular: report onsets beside it (`evaluation.metrics.onsets`).
+Optimising a generator by the judge that measures it is circular: report onsets beside it (`evaluation.metrics.onsets`).
 Shapes: B sounds, S segments of 0.64 s, W windows, D width.
 """
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from prismaudio.backends.base import Sounds, Unjudgeable
@@ -98,7 +99,9 @@ class SynchformerJudge:
             )
         key = content_key(frames, self.versions["weights"], PREPARATION)
         tokens = self.cache.get(key, lambda: self._eyes.encode(frames).cpu())
-        return tokens.to(self.network.judge.position).unflatten(0, (-1, self.network.eyes.instants))
+        return rearrange(
+            tokens.to(self.network.judge.position), "(s t) d -> s t d", t=self.network.eyes.instants
+        )
 
     @torch.no_grad()
     def hear(self, sounds: Sounds) -> Tensor:
@@ -109,5 +112,6 @@ class SynchformerJudge:
                 f"Synchformer needs 4.8 s of sound, got {sounds.duration:.2f} s; give a longer sound"
             )
         mel = segments_mel(audio).to(self.network.judge.position.dtype)
-        parts = mel.flatten(0, 1).split(self.segments_per_batch)
-        return torch.cat([self.network.ears(part) for part in parts]).unflatten(0, mel.shape[:2])
+        parts = torch.split(mel.flatten(0, 1), self.segments_per_batch)
+        tokens = torch.cat([self.network.ears(part) for part in parts])
+        return rearrange(tokens, "(b s) t d -> b s t d", b=len(mel))

@@ -11,7 +11,7 @@ from prismaudio.backends.pretrained.folder import ready
 from prismaudio.backends.pretrained.missing import extra_for
 from prismaudio.backends.pretrained.synchformer import UNUSED, VISUAL
 from prismaudio.backends.pretrained.synchformer import published_name as published_visual_name
-from prismaudio.backends.pretrained.synchformer_audio import BANDS, FRAMES, SoundSegments
+from prismaudio.backends.pretrained.synchformer_audio import BANDS, FRAMES, PATCH, SoundSegments
 from prismaudio.models.checkpoints import CheckpointError, check_fit, fill, read_tensors
 from prismaudio.models.motionformer import Motionformer
 from prismaudio.models.sync_head import SyncHead
@@ -94,6 +94,7 @@ def build(state: Mapping[str, Tensor]) -> Synchformer:
         intermediate_size=len(state["afeat_extractor.ast.encoder.layer.0.intermediate.dense.bias"]),
         max_length=FRAMES,
         num_mel_bins=BANDS,
+        patch_size=PATCH,
     )
     positions = state["transformer.pos_emb_cfg.pos_emb"]
     with torch.device("meta"):
