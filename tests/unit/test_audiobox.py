@@ -40,7 +40,8 @@ def test_heads_are_as_deep_as_the_file_says(tmp_path: Path, depth: int):
 
 
 def test_the_files_of_the_hub_are_the_same_judge(tmp_path: Path, judge: AudioboxJudge):
-    save_file(audiobox_state(), tmp_path / "model.safetensors")
+    state = {f"encoder.{name}": tensor for name, tensor in audiobox_state().items()}
+    save_file(state, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text(json.dumps({"proj_act_fn": "gelu", "target_transform": SCALES}))
     sounds = noise(1.0)
     torch.testing.assert_close(AudioboxJudge.from_pretrained(tmp_path).score(sounds), judge.score(sounds))

@@ -70,6 +70,13 @@ def test_silence_has_no_direction():
     assert listen(torch.zeros(1, 2, 100), RATE).delay.isnan().all()
 
 
+def test_what_is_far_quieter_than_the_rest_has_no_say():
+    fading = torch.cat([source(0.3, seconds=2.0), 10 ** (-50 / 20) * source(-0.5, seconds=1.0)], dim=1)
+    found = listen(fading[None], RATE).delay[0]
+    assert found.isnan().tolist() == [False] * 4 + [False, True]  # windows reach over the edge of a block
+    torch.testing.assert_close(found[4] * 1e3, torch.tensor(0.3), atol=0.01, rtol=0)
+
+
 def test_the_median_lies_amid_the_weight():
     values = torch.tensor([[5.0, 1.0, 3.0], [5.0, 1.0, 3.0], [5.0, 1.0, 3.0]])
     weights = torch.tensor([[1.0, 1.0, 1.0], [3.0, 1.0, 1.0], [0.0, 0.0, 0.0]])

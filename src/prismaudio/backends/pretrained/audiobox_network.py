@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 AXES = ("CE", "CU", "PC", "PQ")  # enjoyment, usefulness, complexity, quality
 WAVLM = "wavlm_model."
 HEADS, LAYER_WEIGHTS = "proj_layer.", "layer_weights."
-WRAPPED = "model."  # before names in the checkpoint of the paper
+WRAPPED = re.compile(
+    r"^(model|encoder)\."
+)  # before names, in the checkpoint of the paper and in that of the hub
 STRIDES = (5, 2, 2, 2, 2, 2, 2)  # of the convolutions, which no tensor tells
 ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "relu": nn.ReLU}
 # (theirs, ours), all applied, in order; ours are those of WavLMModel
@@ -137,7 +139,7 @@ def read(path: Path) -> Checkpoint:
                 f"{path} weighs no layers, which only its first versions did; get a newer one"
             )
         return Checkpoint(
-            {re.sub(f"^{re.escape(WRAPPED)}", "", name): t for name, t in content["state_dict"].items()},
+            {WRAPPED.sub("", name): tensor for name, tensor in content["state_dict"].items()},
             {axis: Scale(float(scales[axis]["mean"]), float(scales[axis]["std"])) for axis in AXES},
             settings.get("proj_act_fn", "gelu"),
             settings.get("normalize_embed", True),

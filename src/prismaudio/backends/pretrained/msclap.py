@@ -103,8 +103,7 @@ class MSCLAPJudge:
                 heard = torch.stack([self._embed(window) for window in windows.unbind(dim=1)])
                 return F.normalize(F.normalize(heard, dim=-1).mean(dim=0), dim=-1)
             case "prismaudio":
-                audio = self._prepared(samples.mean(dim=1), sounds)
-                return F.normalize(self._embed(repeated(audio, WINDOW)), dim=-1)
+                return F.normalize(self._embed(self._prepared(samples.mean(dim=1), sounds)), dim=-1)
             case "msclap":
                 audio = repeated(self._prepared(samples, sounds).flatten(1), WINDOW)
                 start = random.Random(self.seed).randrange(max(1, audio.shape[-1] - WINDOW))
