@@ -83,6 +83,19 @@ def test_the_last_second_of_nine_is_heard(judge: AudioboxJudge):
     assert (judge.score(sounds) - judge.score(changed)).abs().max() > 1e-4
 
 
+def test_layers_are_weighed_by_shares_of_one(judge: AudioboxJudge):
+    sounds, before = (
+        noise(1.0),
+        {axis: weights.clone() for axis, weights in judge.network.layer_weights.items()},
+    )
+    scores = judge.score(sounds)
+    for weights in judge.network.layer_weights.values():
+        weights.add_(3.0)
+    torch.testing.assert_close(judge.score(sounds), scores, atol=1e-5, rtol=0)
+    for axis, weights in judge.network.layer_weights.items():
+        weights.copy_(before[axis])
+
+
 def test_padding_says_nothing(judge: AudioboxJudge):
     """Silence after the end of a sound would be another sound."""
     sounds = noise(2.0)

@@ -41,6 +41,14 @@ def test_the_last_second_of_nine_is_heard(judge: MSCLAPJudge):
     assert (judge.score(other_end(sounds), [TEXT]) - judge.score(sounds, [TEXT])).abs() > 1e-4
 
 
+def test_nine_seconds_are_the_first_seven_and_the_last_seven(judge: MSCLAPJudge):
+    sounds = noise(9.0)
+    sounds.samples[..., : 5 * RATE] = 0.0  # so that the two are heard very differently
+    ends = [Sounds(sounds.samples[..., part], RATE) for part in (slice(7 * RATE), slice(-7 * RATE, None))]
+    both = torch.nn.functional.normalize(judge.hear(ends[0]) + judge.hear(ends[1]), dim=-1)
+    torch.testing.assert_close(judge.hear(sounds), both, atol=1e-6, rtol=0)
+
+
 def test_published_hearing_misses_the_last_second_of_nine(files: tuple[Path, Path]):
     """The defect that the mode is documented to have."""
     judge = MSCLAPJudge.from_pretrained(*files, hearing="prismaudio")
