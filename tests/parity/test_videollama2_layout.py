@@ -1,11 +1,11 @@
 """VideoLLaMA2.1-7B-16F at its full size, on the meta device: every name and shape, and how many tokens a video becomes.
 
-golden/videollama2/layout.json was written by hand from public sources, not read off the published files, which were out of
-reach. Names of the connector's blocks and of the tower: as the published program itself prints them in
-DAMO-NLP-SG/VideoLLaMA2 issues 83 (connector), 118 and 135 (tower, inside the checkpoint of 2.1-7B-AV). What those cut off:
-VideoLLaMA2's projector.py (STCConnectorV35: four blocks a stage, a sampler of 2x2x2, a readout of two layers), timm 1.0.3's
-regnet.py (se_ratio 0.25 of the channels a block is given, group_size 1) and squeeze_excite.py. Sizes: config.json of
-Qwen2-7B-Instruct and of google/siglip-so400m-patch14-384.
+golden/videollama2/layout.json was written by hand from public sources, not read off the published files, which were out
+of reach. Names of the connector's blocks and of the tower: as the published program itself prints them in
+DAMO-NLP-SG/VideoLLaMA2 issues 83 (connector), 118 and 135 (tower, inside the checkpoint of 2.1-7B-AV). What those cut
+off: VideoLLaMA2's projector.py (STCConnectorV35: four blocks a stage, a sampler of 2x2x2, a readout of two layers), timm
+1.0.3's regnet.py (se_ratio 0.25 of the channels a block is given, group_size 1) and squeeze_excite.py. Sizes: config.json
+of Qwen2-7B-Instruct and of google/siglip-so400m-patch14-384.
 """
 
 import itertools

@@ -40,7 +40,9 @@ class VideoLLaMA2Network(nn.Module):
     @property
     def side(self) -> int:
         """Pixels of a picture: S."""
-        return int(self.vision_tower.embeddings.image_size)
+        side = self.vision_tower.embeddings.image_size
+        assert isinstance(side, int)
+        return side
 
     def learn(self, *parts: Part) -> None:
         """Let these parts be trained, and no other: the paper's recipe is `learn("mm_projector", "language_model")`."""
