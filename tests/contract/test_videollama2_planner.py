@@ -16,6 +16,7 @@ from planned_clips import HITS, answer, request
 pytest.importorskip("transformers")
 
 import tiny_videollama2 as tiny
+from hub_server import Hub, Repo, believed, running
 from local_models import PICTURES, complaint
 from safetensors.torch import load_file, save_file
 
@@ -280,6 +281,34 @@ def test_the_number_format_is_that_of_the_file_or_as_wished(copied: Path) -> Non
     assert {p.dtype for p in load_network(copied, torch.float32)[0].parameters()} == {torch.float32}
     said = VideoLLaMA2.from_pretrained(copied, device="cpu", most_tokens=3).ask(Enquiry("what?", PICTURES))
     assert said.written == 3
+
+
+def repository(folder: Path, **changed: Any) -> Repo:
+    """What is in a folder, but not below it."""
+    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    return Repo(files | {"config.json": json.dumps(json.loads(files["config.json"]) | changed).encode()})
+
+
+def test_both_come_from_the_hub_and_nothing_more_than_its_settings_of_what_cannot_be_used(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for shard in copied.glob("model*"):
+        shard.unlink()
+    tiny.save_shards(copied, tiny.weights(tower=False))
+    repos = {
+        "me/tiny": repository(copied, mm_vision_tower="me/siglip"),
+        "me/older": repository(copied, model_type="videollama2_mistral"),
+        "me/siglip": repository(copied / "siglip"),
+    }
+    with running(Hub(repos)) as hub:
+        believed(hub, monkeypatch, tmp_path)
+        told = complaint(lambda: choose_planner("local:me/older"))
+        assert told.startswith("me/older is a VideoLLaMA2 of type videollama2_mistral")
+        assert set(hub.sent) == {"config.json"}
+        planner = choose_planner("local:me/tiny", PlannerOptions(device="cpu"))
+    assert isinstance(planner, AskedPlanner)
+    assert planner.seer.model == "me/tiny"
+    assert planner.seer.ask(Enquiry("what?", PICTURES)).written > 0
 
 
 def without(state: State, name: str) -> State:

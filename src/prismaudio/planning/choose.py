@@ -89,9 +89,8 @@ def _make(kind: str, what: str, options: PlannerOptions) -> Planner:
 
 def _seer(kind: str, what: str, options: PlannerOptions) -> VideoModel:
     if kind == "local":
-        source = what or HUB_ID
-        local = VideoLLaMA2 if is_videollama2(source) else VideoLLM
-        return local.from_pretrained(source, options.adapter, options.device)
+        local = VideoLLaMA2 if what and is_videollama2(what) else VideoLLM
+        return local.from_pretrained(what or HUB_ID, options.adapter, options.device)
     model, url = addressed(what)
     patience = Patience(options.timeout)
     if kind == "gemini":
