@@ -18,11 +18,10 @@ BYTES = 256
 WIDTH, KEYS, INNER, LAYERS = 32, 16, 48, 2  # of the language model
 CHANNELS, HIDDEN, DEPTH, SIDE, PATCH = 12, 20, 3, 56, 14  # of the vision tower
 PICTURES = 4
-TEMPLATE = (  # Qwen2-7B-Instruct's
-    "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
-    "{{ '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n' }}{% endif %}"
-    "{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+TEMPLATE = (  # writes what that of Qwen2-7B-Instruct writes
+    "{% if messages[0].role != 'system' %}<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}"
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 CONFIG = {
     "architectures": ["Videollama2Qwen2ForCausalLM"],

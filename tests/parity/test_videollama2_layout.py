@@ -87,3 +87,9 @@ def test_sixteen_pictures_become_1352_tokens(network: VideoLLaMA2Network) -> Non
     assert seen.shape == (1, 1352, 3584)
     assert network.side == 384
     assert network.layers == 26
+
+
+def test_what_no_shape_tells_is_as_in_the_config_of_siglip(network: VideoLLaMA2Network) -> None:
+    config = network.vision_tower.config
+    assert config.num_attention_heads == 16
+    assert (config.hidden_act, config.layer_norm_eps) == ("gelu_pytorch_tanh", 1e-6)

@@ -22,20 +22,20 @@ Part = Literal["vision_tower", "mm_projector", "language_model"]
 
 
 class VideoLLaMA2Network(nn.Module):
-    """layers: of the vision tower, whose output the connector is given; None for all but the last."""
+    """layers: how many of the vision tower work for the connector; published: all but the last."""
 
     def __init__(
         self,
         vision_tower: "SiglipVisionModel",
         mm_projector: STCConnector,
         language_model: "Qwen2ForCausalLM",
-        layers: int | None = None,
+        layers: int,
     ) -> None:
         super().__init__()
         self.vision_tower = vision_tower
         self.mm_projector = mm_projector
         self.language_model = language_model
-        self.layers = len(vision_tower.encoder.layers) - 1 if layers is None else layers
+        self.layers = layers
 
     @property
     def side(self) -> int:
@@ -59,7 +59,7 @@ class VideoLLaMA2Network(nn.Module):
         """input_ids, attention_mask, labels: (B, L), pixel_values: (B, T, 3, S, S)
 
         -> logits of (B, L - 1 + V, vocabulary), and the loss over the labels that are not `IGNORED`. Each text holds
-        `VIDEO` once. Texts are padded on the right, where the mask is 0.
+        `VIDEO` once. Texts of a batch are padded on either side, where the mask is 0.
         """
         embedded = self.embed(input_ids, pixel_values)
         added = embedded.shape[1] - input_ids.shape[1] + 1
