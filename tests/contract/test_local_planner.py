@@ -16,21 +16,19 @@ pytest.importorskip("transformers")
 
 import tiny_qwen
 import transformers
+from local_models import PICTURES, complaint
 from safetensors.torch import load_file, save_file
 from transformers.utils.import_utils import is_torchvision_available
 
 from prismaudio import PrismAudioError
 from prismaudio.backends.pretrained.asking import Answer, Enquiry, Film, Turn, Unanswered
 from prismaudio.backends.pretrained.video_llm import VideoLLM
-from prismaudio.models.checkpoints import CheckpointError
 from prismaudio.planning.asked import AskedPlanner
 from prismaudio.planning.base import PlannerFailed
 from prismaudio.planning.fallback import Fallback
 from prismaudio.planning.perception import PerceptionPlanner
 from prismaudio.planning.wire import read
 from prismaudio.types import Frames
-
-PICTURES = Frames(np.random.default_rng(0).integers(0, 256, (3, 48, 64, 3), np.uint8), 2.0)
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +47,6 @@ def local(folder: Path) -> VideoLLM:
 def copied(folder: Path, tmp_path: Path) -> Path:
     """A folder of one's own, to be damaged."""
     return Path(shutil.copytree(folder, tmp_path / "own"))
-
-
-def complaint(load: Callable[[], object], kind: type[PrismAudioError] = CheckpointError) -> str:
-    with pytest.raises(kind) as error:
-        load()
-    assert "\n" not in str(error.value)
-    return str(error.value)
 
 
 def saying(local: VideoLLM, *texts: str) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hub_server import COMMIT, TOKEN, Hub, Repo, running
+from hub_server import COMMIT, TOKEN, Hub, Repo, believed, running
 from huggingface_hub import constants
 
 from prismaudio.backends.pretrained import fetching
@@ -29,16 +29,8 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         "google/gated": Repo({"config.json": SMALL, "model.safetensors": BIG}, licence="gemma", gated=True),
     }
     with running(Hub(repos)) as server:
-        monkeypatch.setattr(constants, "ENDPOINT", server.endpoint)
-        template = server.endpoint + "/{repo_id}/resolve/{revision}/{filename}"
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         monkeypatch.setattr(fetching.time, "sleep", lambda seconds: None)
-        for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
-            monkeypatch.delenv(name, raising=False)
-        yield server
+        yield believed(server, monkeypatch, tmp_path)
 
 
 def names(folder: Path) -> set[str]:

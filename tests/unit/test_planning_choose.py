@@ -35,10 +35,16 @@ class Seer:
         return cls(*made_with)
 
 
+class OlderSeer(Seer):
+    """Stands for a VideoLLaMA2."""
+
+
 @pytest.fixture
 def seers(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("VideoLLM", "OpenAIServer", "Gemini"):
         monkeypatch.setattr(choose, name, Seer)
+    monkeypatch.setattr(choose, "VideoLLaMA2", OlderSeer)
+    monkeypatch.setattr(choose, "is_videollama2", lambda source: source.startswith("DAMO-NLP-SG/"))
 
 
 def test_names_without_a_model_are_planners() -> None:
@@ -54,6 +60,7 @@ def test_names_without_a_model_are_planners() -> None:
     [
         ("local", (choose.HUB_ID, None, "auto")),
         ("local:Qwen/Qwen3-VL-8B-Instruct", ("Qwen/Qwen3-VL-8B-Instruct", None, "auto")),
+        ("local:DAMO-NLP-SG/VideoLLaMA2.1-7B-16F", ("DAMO-NLP-SG/VideoLLaMA2.1-7B-16F", None, "auto")),
         ("openai:gpt-x", ("gpt-x", None)),
         ("openai:Qwen/Qwen3-VL@http://h:8000/v1", ("Qwen/Qwen3-VL", "http://h:8000/v1")),
         ("openai:me/mine@main@https://user:pw@h/v1", ("me/mine@main", "https://user:pw@h/v1")),
@@ -67,6 +74,7 @@ def test_names_with_a_model_ask_that_model(name: str, made_with: tuple[Any, ...]
     planner = choose_planner(name, PlannerOptions(timeout=7, evidence="told", footage="frames", prose=True))
     assert isinstance(planner, AskedPlanner)
     assert isinstance(planner.seer, Seer)
+    assert isinstance(planner.seer, OlderSeer) is ("VideoLLaMA2" in name)
     assert planner.seer.made_with[: len(made_with)] == made_with
     assert (planner.evidence, planner.footage, planner.prose, planner.listening) == (
         "told",

@@ -11,6 +11,8 @@ from prismaudio.backends.pretrained.gemini import MODEL, Gemini
 from prismaudio.backends.pretrained.openai_server import OpenAIServer
 from prismaudio.backends.pretrained.patience import Patience
 from prismaudio.backends.pretrained.video_llm import HUB_ID, VideoLLM
+from prismaudio.backends.pretrained.videollama2 import VideoLLaMA2
+from prismaudio.backends.pretrained.videollama2_weights import is_videollama2
 from prismaudio.config import Config
 from prismaudio.errors import PrismAudioError, UnknownChoice
 from prismaudio.planning.asked import AskedPlanner, Use
@@ -87,7 +89,8 @@ def _make(kind: str, what: str, options: PlannerOptions) -> Planner:
 
 def _seer(kind: str, what: str, options: PlannerOptions) -> VideoModel:
     if kind == "local":
-        return VideoLLM.from_pretrained(what or HUB_ID, options.adapter, options.device)
+        local = VideoLLaMA2 if what and is_videollama2(what) else VideoLLM
+        return local.from_pretrained(what or HUB_ID, options.adapter, options.device)
     model, url = addressed(what)
     patience = Patience(options.timeout)
     if kind == "gemini":

@@ -14,7 +14,7 @@ from pydantic import Field, PositiveInt
 from prismaudio.backends.pretrained.asking import Enquiry
 from prismaudio.backends.pretrained.fine_tuning import Tuning, fine_tune
 from prismaudio.backends.pretrained.lessons import TaughtAnswer
-from prismaudio.backends.pretrained.video_llm import MOST_TOKENS
+from prismaudio.backends.pretrained.local_llm import MOST_TOKENS
 from prismaudio.config import Config
 from prismaudio.planning.annotation import latest
 from prismaudio.planning.curriculum import Lesson, curriculum, split

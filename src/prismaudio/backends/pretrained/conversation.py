@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from prismaudio.backends.pretrained.asking import Enquiry, labelled
+from prismaudio.backends.pretrained.local_llm import bare
 from prismaudio.types import Frames
 
 Processor = Any  # of transformers, which types none of its many kinds
@@ -25,6 +26,7 @@ class Conversation:
 
     def prompt(self, enquiry: Enquiry, frames: Frames) -> Prompt:
         """The conversation so far, with what is seen."""
+        tokenizer = self.processor.tokenizer
         seen: dict[str, Any]
         if self.plays:
             parts = [{"type": "video"}]
@@ -32,10 +34,10 @@ class Conversation:
         else:
             parts = [part for label, _ in labelled(frames) for part in (text_part(label), {"type": "image"})]
             seen = {"images": [list(frames.images)]}
-        said = [{"role": "user", "content": [*parts, text_part(self.bare(enquiry.text))]}]
+        said = [{"role": "user", "content": [*parts, text_part(bare(enquiry.text, tokenizer))]}]
         for turn in enquiry.turns:
-            said.append({"role": "assistant", "content": [text_part(self.bare(turn.answer))]})
-            said.append({"role": "user", "content": [text_part(self.bare(turn.objection))]})
+            said.append({"role": "assistant", "content": [text_part(bare(turn.answer, tokenizer))]})
+            said.append({"role": "user", "content": [text_part(bare(turn.objection, tokenizer))]})
         return Prompt(self.templated(said, answering=True), seen)
 
     def read(self, prompts: Sequence[Prompt], **options: Any) -> Any:
@@ -58,12 +60,6 @@ class Conversation:
             list(said), add_generation_prompt=answering, tokenize=False
         )
         return text
-
-    def bare(self, words: str) -> str:
-        """Without what the tokenizer would take for a picture or for the end of a turn."""
-        for token in self.processor.tokenizer.added_tokens_decoder.values():
-            words = words.replace(token.content, " ") if token.special else words
-        return words
 
 
 def text_part(words: str) -> dict[str, str]:

@@ -20,15 +20,14 @@ from safetensors.torch import load_file, save_file
 from prismaudio.backends.pretrained.conversation import Conversation
 from prismaudio.backends.pretrained.hub import resolve
 from prismaudio.backends.pretrained.lessons import Batcher, TaughtAnswer
+from prismaudio.backends.pretrained.local_llm import ADAPTER, placed
 from prismaudio.backends.pretrained.missing import extra_for
 from prismaudio.backends.pretrained.tunable import linear_layers, unfreeze
 from prismaudio.backends.pretrained.video_llm import (
-    ADAPTER,
     ADAPTER_SETTINGS,
     HUB_ID,
     OPTIONAL,
     WANTED,
-    available,
     load_network,
     load_processor,
 )
@@ -154,7 +153,7 @@ def arguments(tuning: Tuning, folder: Path, *, judged: bool) -> Any:
     from trl.trainer.sft_config import SFTConfig
 
     processes = int(os.environ.get("WORLD_SIZE", "1"))
-    on_gpu = available() == "cuda"
+    on_gpu = placed("auto") == "cuda"
     return SFTConfig(
         output_dir=str(folder),
         num_train_epochs=tuning.epochs,
@@ -168,7 +167,7 @@ def arguments(tuning: Tuning, folder: Path, *, judged: bool) -> Any:
         weight_decay=tuning.weight_decay,
         max_grad_norm=tuning.clip_norm,
         bf16=on_gpu and tuning.precision == "bf16",
-        use_cpu=available() == "cpu",
+        use_cpu=placed("auto") == "cpu",
         gradient_checkpointing=tuning.checkpointing,
         seed=tuning.seed,
         dataloader_num_workers=tuning.workers,

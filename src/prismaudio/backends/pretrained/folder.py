@@ -24,7 +24,7 @@ FILES = ("config.json", "model*.safetensors", INDEX)  # what is read of a folder
 
 def read_config(folder: Path, kinds: Sequence[str]) -> dict[str, Any]:
     """The config.json of a model of one of these kinds."""
-    config = _read_json(folder / "config.json")
+    config = read_json(folder / "config.json")
     if config.get("model_type") not in kinds:
         raise CheckpointError(
             f"{folder} holds a model of type {config.get('model_type')}; give one of type {' or '.join(kinds)}"
@@ -49,7 +49,7 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
     """All tensors, of one file or of the shards of an index; mapped, so what is not used costs nothing."""
     if not (folder / INDEX).is_file():
         return read_tensors(folder / WEIGHTS)
-    shards = _read_json(folder / INDEX).get("weight_map")
+    shards = read_json(folder / INDEX).get("weight_map")
     if not isinstance(shards, dict):
         raise CheckpointError(f"{folder / INDEX} has no weight_map; get the file again")
     return {
@@ -65,7 +65,8 @@ def ready(network: Network, dtype: torch.dtype) -> Network:
     return network.train(False).requires_grad_(False)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """The settings in a file that is part of a model."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:

@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from prismaudio.backends.pretrained.asking import Enquiry, Film
 from prismaudio.backends.pretrained.conversation import Conversation, text_part
+from prismaudio.backends.pretrained.local_llm import bare
 from prismaudio.models.checkpoints import CheckpointError
 
 IGNORED = -100  # label of a token that is not in the loss
@@ -57,7 +58,7 @@ class Batcher:
         """-> tokens with the end of the turn, and where they are, (B, A) each"""
         rows = [
             torch.tensor(
-                self.tokenizer(self.conversation.bare(text) + self.end, add_special_tokens=False)["input_ids"]
+                self.tokenizer(bare(text, self.tokenizer) + self.end, add_special_tokens=False)["input_ids"]
             )
             for text in texts
         ]

@@ -1,52 +1,46 @@
 """A vision-language model of transformers on this machine: Qwen3-VL, or any other that turns pictures and text into text.
 
 Where its video processor can run, frames go in as one video with their seconds; else as pictures, each behind its second.
-Video processors need torchvision, which is the user's to install beside the right torch. Of all answers the most probable
-is taken, so equal questions get equal answers.
+Video processors need torchvision, which is the user's to install beside the right torch.
 """
 
 import json
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
 from typing import Any, Self
 
-import torch
-
-from prismaudio.backends.pretrained.asking import Answer, Enquiry, Film, Footage, Unanswered, quoted
+from prismaudio.backends.pretrained.asking import Enquiry
 from prismaudio.backends.pretrained.conversation import Conversation, Processor
 from prismaudio.backends.pretrained.hub import resolve
+from prismaudio.backends.pretrained.local_llm import (
+    MOST_TOKENS,
+    Generated,
+    LocalLLM,
+    Network,
+    called,
+    placed,
+    readable,
+    with_adapter,
+)
 from prismaudio.backends.pretrained.missing import extra_for
-from prismaudio.models.checkpoints import CheckpointError, read_tensors
-
-Network = Any  # a PreTrainedModel that generates; transformers does not type its many kinds
+from prismaudio.models.checkpoints import CheckpointError
+from prismaudio.types import Frames
 
 HUB_ID = "Qwen/Qwen3-VL-4B-Instruct"
 WANTED = ("config.json", "*.safetensors")
 OPTIONAL = ("*.json", "*.jinja", "*.txt", "*.model")
-ADAPTER, ADAPTER_SETTINGS = "adapter_model.safetensors", "adapter_config.json"
-MOST_TOKENS = 2048  # of an answer
+ADAPTER_SETTINGS = "adapter_config.json"
 
 
-class VideoLLM:
-    """A `VideoModel`."""
-
-    name = "local"
-    prefers: Footage = "frames"
-    hears = False
-    held_to_schema = False
+class VideoLLM(LocalLLM):
+    """A `VideoModel` over the network and the processor of a model that transformers knows."""
 
     def __init__(
         self, network: Network, processor: Processor, model: str, most_tokens: int = MOST_TOKENS
     ) -> None:
+        super().__init__(processor.tokenizer, model, most_tokens)
         self.network = network
         self.processor = processor
-        self.model = model
-        self.most_tokens = most_tokens
         self.conversation = Conversation(processor)
-        self._turn = Lock()
 
     @classmethod
     def from_pretrained(
@@ -67,35 +61,16 @@ class VideoLLM:
         network = load_network(folder)
         if adapter is not None:
             network = with_adapter(network, Path(adapter))
-        network.to(available() if device == "auto" else device)
-        name = Path(source).name if Path(source).is_dir() else str(source)
-        return cls(network, processor, f"{name} + {Path(adapter).name}" if adapter else name, most_tokens)
+        network.to(placed(device))
+        return cls(network, processor, called(source, adapter), most_tokens)
 
-    @torch.no_grad()
-    def ask(self, enquiry: Enquiry) -> Answer:
-        if isinstance(enquiry.footage, Film):
-            raise Unanswered(f"{self.model} plays no files; send frames")
-        with self._turn, telling(self.model):
-            prompt = self.conversation.prompt(enquiry, enquiry.footage)
-            inputs = self.conversation.read([prompt]).to(self.network.device, self.network.dtype)
-            produced = self.network.generate(**inputs, generation_config=self._plainly())
+    def _generate(self, enquiry: Enquiry, frames: Frames) -> Generated:
+        prompt = self.conversation.prompt(enquiry, frames)
+        inputs = self.conversation.read([prompt]).to(self.network.device, self.network.dtype)
+        settings = self._plainly(self.network.generation_config)
+        produced = self.network.generate(**inputs, generation_config=settings)
         read = inputs["input_ids"].shape[1]
-        answer = produced[0, read:]
-        text: str = self.processor.tokenizer.decode(answer, skip_special_tokens=True)
-        return Answer(text.strip(), self.model, read, len(answer))
-
-    def _plainly(self) -> Any:
-        """The most probable words, whatever the model's own settings are, up to one of its ends."""
-        from transformers import GenerationConfig
-
-        own, tokenizer = self.network.generation_config, self.processor.tokenizer
-        settings: Any = GenerationConfig
-        return settings(
-            max_new_tokens=self.most_tokens,
-            do_sample=False,
-            eos_token_id=own.eos_token_id or tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
+        return Generated(read, produced[0, read:])
 
 
 def load_network(folder: Path) -> Network:
@@ -159,24 +134,6 @@ def _of_pictures(folder: Path) -> Any:
     return OfPictures.from_args_and_dict(loaded, settings)
 
 
-def with_adapter(network: Network, folder: Path) -> Network:
-    """The network with the weights of a LoRA folder added to its own."""
-    with extra_for("a LoRA folder", extra="planners"):
-        from peft import PeftModel, get_peft_model_state_dict
-
-    if not (folder / ADAPTER).is_file():
-        raise CheckpointError(f"no {ADAPTER} in {folder}; give a LoRA folder in the format of peft")
-    with readable(folder), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what it warns of is checked below
-        adapted = PeftModel.from_pretrained(network, str(folder))
-    apart = set(get_peft_model_state_dict(adapted)) ^ set(read_tensors(folder / ADAPTER))
-    if apart:
-        raise CheckpointError(
-            f"the LoRA in {folder} was made for another model: {min(apart)} has no counterpart"
-        )
-    return adapted.merge_and_unload().eval().requires_grad_(False)
-
-
 def adapted_model(folder: Path) -> str:
     """The model that a LoRA folder was made for, as its settings name it."""
     with readable(folder):
@@ -186,35 +143,3 @@ def adapted_model(folder: Path) -> str:
             f"{folder / ADAPTER_SETTINGS} names no model; give it, and the folder as its adapter"
         )
     return name
-
-
-def available() -> str:
-    """The fastest processor of this machine."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-@contextmanager
-def readable(folder: Path) -> Iterator[None]:
-    """What goes wrong with reading comes out in one line."""
-    try:
-        yield
-    except ImportError:
-        raise
-    except Exception as error:  # a model can be damaged in as many ways as there are kinds of them
-        raise CheckpointError(
-            f"the model in {folder} cannot be read ({quoted(error)}); get it again"
-        ) from error
-
-
-@contextmanager
-def telling(model: str) -> Iterator[None]:
-    try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise Unanswered(f"no memory left for {model}; take a smaller model, or a shorter clip") from error
-    except ValueError as error:
-        raise Unanswered(
-            f"{model} cannot be asked this ({quoted(error)}); change the hint, or the model"
-        ) from error
