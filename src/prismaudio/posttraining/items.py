@@ -42,7 +42,7 @@ class MatchItems(NamedTuple):
     noise: Tensor  # (M, ...)
 
 
-Items = TypeVar("Items", StepItems, MatchItems)
+Items = TypeVar("Items", bound=StepItems | MatchItems)
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,12 @@ def rollout(
     return walk.trajectory()
 
 
+def join(parts: Sequence[Trajectory]) -> Trajectory:
+    """Sounds made one after the other, side by side."""
+    columns = {name: torch.cat([getattr(part, name) for part in parts]) for name in Trajectory._fields[:-1]}
+    return Trajectory(**columns, evaluations=sum(part.evaluations for part in parts))
+
+
 class _Walk:
     """Where all sounds are. Who is where is told on the CPU, so that a GPU need not be waited for."""
 
