@@ -142,8 +142,10 @@ def test_batch_sizes_change_no_gradient():
         assert logs[1][name] == pytest.approx(logs[0][name], rel=1e-3, abs=1e-6), name
 
 
-def test_the_first_update_is_on_policy_and_the_second_is_not():
-    one, two = trainer(config(updates=1)), trainer(config(updates=2))
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+def test_the_first_update_is_on_policy_and_the_second_is_not(precision: str):
+    """In half precision too, since the sounds are made in it."""
+    one, two = (trainer(config(updates=updates, precision=precision)) for updates in (1, 2))
     assert one.iterate()["ratio_deviation"] < 1e-6
     assert two.iterate()["ratio_deviation"] > 1e-5
     assert (one.steps, two.steps) == (1, 2)

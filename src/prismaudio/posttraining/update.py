@@ -28,7 +28,7 @@ from prismaudio.posttraining.objective import Loss
 from prismaudio.posttraining.policy import Policy
 from prismaudio.posttraining.randomness import Purpose, stream
 from prismaudio.posttraining.rollout import Trajectory
-from prismaudio.posttraining.sampling import fresh_times
+from prismaudio.posttraining.sampling import fresh_times, in_precision
 from prismaudio.posttraining.weights import Weights
 
 
@@ -119,8 +119,7 @@ class Update:
     def _velocity(self, items: StepItems | MatchItems, guidance: float) -> Tensor:
         """In float32. Every prompt's conditions are prepared once."""
         prompts, rows = items.prompts.unique(return_inverse=True)  # type: ignore[no-untyped-call]
-        device = items.x.device
-        with torch.autocast(device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+        with in_precision(self.config, items.x.device):
             conditions = self.policy.conditions(prompts.tolist())
             return self.policy(items.x, items.t, conditions, rows, guidance).float()
 
