@@ -1,6 +1,8 @@
 """Post-training a tiny flow: rewards rise, runs repeat and resume bit for bit, and failed rewards do no harm."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from prismaudio.posttraining.config import Adapters, Guidance, PostTrainingConfi
 from prismaudio.posttraining.lora import add_adapters, merge_adapters
 from prismaudio.posttraining.route import evaluations
 from prismaudio.posttraining.sampling import TooFewPrompts, choose_prompts, planned_route
+from prismaudio.posttraining.team import Team, UnevenTeam
 from prismaudio.posttraining.trainer import Trainer, UnusableRun
 from prismaudio.posttraining.weights import Weights, old_decay
 
@@ -140,6 +143,40 @@ def test_batch_sizes_change_no_gradient():
     assert (gradients[0] - gradients[1]).norm() < 1e-4 * gradients[0].norm()
     for name in ("near/mean", "loss", "gradient_norm", "evaluations_per_sound"):
         assert logs[1][name] == pytest.approx(logs[0][name], rel=1e-3, abs=1e-6), name
+
+
+class TwoOf:
+    """What a team of two would be told, for its first process."""
+
+    num_processes, process_index = 2, 0
+
+
+def test_a_team_needs_whole_groups_for_everyone():
+    team = Team(TwoOf())
+    assert team.share([7, 8, 9, 10]) == [7, 8]
+    with pytest.raises(UnevenTeam, match="3 prompts per iteration cannot be shared by 2 processes"):
+        team.share([7, 8, 9])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["fast-grpo", "nft"])
+def test_two_processes_learn_what_one_learns(name: str, tmp_path: Path):
+    """The same gradient, up to the order of sums; both of the two the same, bit for bit."""
+    settings = config(algorithm=name, iterations=2, micro_batch=16)
+    (tmp_path / "config.toml").write_text(settings.to_toml())
+    script = Path(__file__).parent / "run_in_team.py"
+    for size in (1, 2):
+        launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={size}"]
+        subprocess.run([*launch, str(script), str(tmp_path)], check=True, capture_output=True, timeout=250)
+    one, first, second = (
+        torch.load(tmp_path / of) for of in ("of1/gradient0.pt", "of2/gradient0.pt", "of2/gradient1.pt")
+    )
+    assert torch.equal(first, second)
+    assert (one - first).norm() < 1e-4 * one.norm()
+    logs = [json.loads((tmp_path / of / "log.jsonl").read_text().splitlines()[0]) for of in ("of1", "of2")]
+    assert logs[0].keys() == logs[1].keys()
+    for key in ("near/mean", "small/spread", "evaluations_per_sound", "advantage_size"):
+        assert logs[1][key] == pytest.approx(logs[0][key], rel=1e-5)
 
 
 @pytest.mark.parametrize("precision", ["no", "bf16"])

@@ -21,6 +21,7 @@ from prismaudio.posttraining.objective import clamp
 from prismaudio.posttraining.policy import Judge, Policy
 from prismaudio.posttraining.rollout import Trajectory
 from prismaudio.posttraining.sampling import choose_prompts, sample_groups
+from prismaudio.posttraining.team import Team
 from prismaudio.posttraining.update import Update
 from prismaudio.posttraining.weights import Weights, old_decay, warm_decay
 
@@ -45,12 +46,17 @@ class Trainer:
         prompts: int,
         config: PostTrainingConfig,
         algorithm: Algorithm | None = None,
+        team: Team | None = None,
     ) -> None:
-        """prompts: how many the policy knows, numbered from 0. algorithm: default, that of the config's name."""
+        """prompts: how many the policy knows, numbered from 0. algorithm: default, that of the config's name.
+
+        team: default, this process alone. In a team every process has its own policy with the same weights.
+        """
         if config.adapters is not None:
             add_adapters(policy, config.adapters.rank, config.adapters.alpha, config.seed)
         self.policy, self.judge, self.available, self.config = policy, judge, prompts, config
         self.algorithm = algorithm or choose_algorithm(config.algorithm)
+        self.team = team or Team()
         self.weights = _ordered(config.rewards, judge.names)
         self.optimizer = torch.optim.AdamW(
             [value for value in policy.parameters() if value.requires_grad],
@@ -65,7 +71,7 @@ class Trainer:
         self.iteration = 0
         self.steps = 0
         self.update = Update(
-            policy, self.optimizer, self.algorithm, config, self.reference, stepped=self._stepped
+            policy, self.optimizer, self.algorithm, config, self.reference, self.team, self._stepped
         )
 
     def run(self, folder: Path, report: Callable[[int, Log], None] = lambda iteration, log: None) -> None:
@@ -74,36 +80,41 @@ class Trainer:
         checkpoint = folder / "checkpoint.pt"
         if checkpoint.exists():
             self.load_state_dict(_read(checkpoint))
-        _cut(folder / "log.jsonl", self.iteration)
+        self.team.wait()
+        if self.team.leads:
+            _cut(folder / "log.jsonl", self.iteration)
         while self.iteration < self.config.iterations:
             log = self.iterate()
-            with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"iteration": self.iteration, **log}) + "\n")
-            if self.iteration % self.config.checkpoint_every == 0 or self.iteration == self.config.iterations:
-                _write(checkpoint, self.state_dict())
-            report(self.iteration, log)
+            if self.team.leads:
+                self._record(folder, checkpoint, log)
+                report(self.iteration, log)
+        self.team.wait()
 
     def iterate(self) -> Log:
         """One round; -> its figures."""
         iteration, before = self.iteration, self.steps
-        prompts = choose_prompts(self.available, self.config, iteration)
+        everyones = choose_prompts(self.available, self.config, iteration)
+        prompts = self.team.share(everyones)
         trajectory = self._sample(iteration, prompts)
-        rewards = self._judged(trajectory)
-        groups = trajectory.prompts.to(rewards.device)
+        rewards = self.team.everyones(self._judged(trajectory))
+        groups = torch.tensor(everyones).repeat_interleave(self.config.group)
         advantages = clamp(
             self.algorithm.advantage(rewards, self.weights, groups), self.config.advantage_limit
         )
         items = self.update.items(trajectory, iteration, prompts, self.old)
-        figures = self.update(items, advantages.to(trajectory.final), iteration)
+        first, count = self.team.rank * len(trajectory.final), len(trajectory.final)
+        mine = advantages[first : first + count].to(trajectory.final)
+        figures = self.update(items, mine, iteration)
         assert self.steps - before == self.config.updates, "as many optimiser steps as were asked for"
         if self.old is not None:
             self.old.follow(self.policy, old_decay(iteration, self.config.old_decay))
         self.iteration += 1
+        spent = torch.tensor(trajectory.evaluations, dtype=torch.float64)
         return {
             **self._reward_figures(rewards, groups),
             **figures,
             "advantage_size": float(advantages.abs().mean()),
-            "evaluations_per_sound": trajectory.evaluations / len(rewards),
+            "evaluations_per_sound": float(self.team.summed(spent)) / len(rewards),
         }
 
     def state_dict(self) -> dict[str, Any]:
@@ -136,6 +147,12 @@ class Trainer:
             self.old.load_state_dict(state["old"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.iteration, self.steps = state["iteration"], state["steps"]
+
+    def _record(self, folder: Path, checkpoint: Path, log: Log) -> None:
+        with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"iteration": self.iteration, **log}) + "\n")
+        if self.iteration % self.config.checkpoint_every == 0 or self.iteration == self.config.iterations:
+            _write(checkpoint, self.state_dict())
 
     def _sample(self, iteration: int, prompts: Sequence[int]) -> Trajectory:
         if self.old is None:

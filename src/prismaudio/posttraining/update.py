@@ -29,6 +29,7 @@ from prismaudio.posttraining.policy import Policy
 from prismaudio.posttraining.randomness import Purpose, stream
 from prismaudio.posttraining.rollout import Trajectory
 from prismaudio.posttraining.sampling import fresh_times, in_precision
+from prismaudio.posttraining.team import Team
 from prismaudio.posttraining.weights import Weights
 
 
@@ -45,6 +46,7 @@ class Update:
     algorithm: Algorithm
     config: PostTrainingConfig
     reference: Weights | None
+    team: Team
     stepped: Callable[[], None]  # to be called after every optimiser step
 
     def items(
@@ -66,33 +68,41 @@ class Update:
     def __call__(self, items: StepItems | MatchItems, advantages: Tensor, iteration: int) -> dict[str, float]:
         """Learn from all items once, in exactly `config.updates` steps of about equal size; -> figures.
 
-        advantages: (N,) of the sounds.
+        items and advantages (N,): of this process's sounds; which are looked at in which step is decided for all.
         """
-        order = stream(self.config.seed, Purpose.ORDER, iteration, 1).permutation(len(items.t))
+        mine = len(items.t)
+        order = stream(self.config.seed, Purpose.ORDER, iteration, 1).permutation(mine * self.team.size)
         figures = Figures()
-        parts = np.array_split(order, self.config.updates)
-        for part in parts:
-            self._step(items, advantages, part, figures)
-        return figures.means()
+        for part in np.array_split(order, self.config.updates):
+            places = part - self.team.rank * mine
+            self._step(items, advantages, places[(places >= 0) & (places < mine)], len(part), figures)
+        return figures.means(self.team)
 
     def _step(
-        self, items: StepItems | MatchItems, advantages: Tensor, part: np.ndarray, figures: "Figures"
+        self,
+        items: StepItems | MatchItems,
+        advantages: Tensor,
+        part: np.ndarray,
+        total_items: int,
+        figures: "Figures",
     ) -> None:
+        """Over `part` of this process's items, which are `total_items` with those of the others."""
         seen = 0
         for chosen in self._micro(part):
             few = select(items, chosen.to(items.t.device))
             loss, penalty = self._loss(few, advantages[few.sounds])
             total = loss.per_sound + self.config.reference_weight * penalty
-            torch.autograd.backward(total.sum() / len(part))
+            torch.autograd.backward(total.sum() / total_items)
             figures.add({"loss": total.mean(), "reference_kl": penalty.mean(), **loss.stats}, len(chosen))
             seen += len(chosen)
         assert seen == len(part), "a step must see all its items"
+        self.team.sum_gradients(self.policy.parameters())
         norm = torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.clip_norm)
         if not bool(norm.isfinite()):
             raise RunDiverged(
                 "gradients are not finite; lower the learning rate and go on from the checkpoint"
             )
-        figures.add({"gradient_norm": norm}, len(part))
+        figures.add({"gradient_norm": norm}, 1)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.stepped()
@@ -141,5 +151,10 @@ class Figures:
             self.sums[name] = self.sums.get(name, torch.zeros_like(value.detach())) + value.detach() * items
             self.counts[name] += items
 
-    def means(self) -> dict[str, float]:
-        return {name: float(total) / self.counts[name] for name, total in self.sums.items()}
+    def means(self, team: Team) -> dict[str, float]:
+        """Over the items of all processes."""
+        names = sorted(self.sums)
+        sums = torch.stack([self.sums[name] for name in names]).cpu().double()
+        counts = torch.tensor([self.counts[name] for name in names], dtype=torch.float64)
+        means: list[float] = (team.summed(sums) / team.summed(counts)).tolist()
+        return dict(zip(names, means, strict=True))
