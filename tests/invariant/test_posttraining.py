@@ -285,6 +285,19 @@ def test_adapters_are_silent_at_first_and_vanish_into_the_weights():
     assert reward(run.policy) == pytest.approx(adapted, abs=1e-5)
 
 
+@pytest.mark.parametrize("adapters", [None, Adapters(rank=2, alpha=4)])
+def test_a_finished_policy_is_plain_and_has_the_averaged_weights(adapters: Adapters | None):
+    run = trainer(config(adapters=adapters))
+    for _ in range(3):
+        run.iterate()
+    with run.average.at_work(run.policy):
+        averaged = reward(run.policy)
+    assert averaged != reward(run.policy)
+    run.finish()
+    assert set(run.policy.state_dict()) == set(pretrained().state_dict())
+    assert reward(run.policy) == pytest.approx(averaged, abs=1e-5)
+
+
 def test_prompts_take_turns():
     settings = config(prompts=2)
     for turn in range(3):
@@ -314,6 +327,13 @@ def test_rewards_and_weights_must_have_the_same_names():
         trainer(config(rewards={"near": 1.0, "far": 1.0}))
     with pytest.raises(UnknownChoice, match="unknown algorithm 'grpo'; choose one of: fast-grpo"):
         trainer(config(algorithm="grpo"))
+
+
+def test_ratios_are_of_one_policy_and_its_guidance():
+    mixed = Guidance(sampling=1, training=2, reference=1)
+    with pytest.raises(UnusableRun, match="made with guidance 1 cannot be learned from with 2 by fast-grpo"):
+        trainer(config(guidance=mixed))
+    trainer(config(guidance=mixed, algorithm="awm"))  # asks for no ratio of a step
 
 
 def test_the_defaults_are_the_published_recipe():

@@ -16,7 +16,8 @@ from prismaudio.errors import PrismAudioError
 from prismaudio.posttraining.advantage import reward_statistics
 from prismaudio.posttraining.algorithm import Algorithm, choose_algorithm
 from prismaudio.posttraining.config import PostTrainingConfig
-from prismaudio.posttraining.lora import add_adapters
+from prismaudio.posttraining.items import PPO, Guard
+from prismaudio.posttraining.lora import add_adapters, merge_adapters
 from prismaudio.posttraining.objective import clamp
 from prismaudio.posttraining.policy import Judge, Policy
 from prismaudio.posttraining.rollout import Trajectory
@@ -58,6 +59,7 @@ class Trainer:
         self.algorithm = algorithm or choose_algorithm(config.algorithm)
         self.team = team or Team()
         self.weights = _ordered(config.rewards, judge.names)
+        _check_guidance(config, self.algorithm)
         self.optimizer = torch.optim.AdamW(
             [value for value in policy.parameters() if value.requires_grad],
             lr=config.learning_rate,
@@ -117,6 +119,11 @@ class Trainer:
             "evaluations_per_sound": float(self.team.summed(spent)) / len(rewards),
         }
 
+    def finish(self) -> None:
+        """Give the policy its averaged weights, adapters merged: what is to be saved. The run ends with this."""
+        self.average.put_into(self.policy)
+        merge_adapters(self.policy)
+
     def state_dict(self) -> dict[str, Any]:
         """All that the next iteration depends on."""
         return {
@@ -138,10 +145,7 @@ class Trainer:
             raise UnusableRun("the checkpoint is of a run from another start model; choose another folder")
         present = Weights(self.policy)
         present.load_state_dict(state["policy"])
-        with torch.no_grad():
-            for name, value in self.policy.named_parameters():
-                if value.requires_grad:
-                    value.copy_(present.tensors[name])
+        present.put_into(self.policy)
         self.average.load_state_dict(state["average"])
         if self.old is not None:
             self.old.load_state_dict(state["old"])
@@ -221,6 +225,16 @@ def _ordered(weights: Mapping[str, float], names: Sequence[str]) -> Tensor:
             "give every reward a weight (0 to watch it only)"
         )
     return torch.tensor([weights[name] for name in names], dtype=torch.float64)
+
+
+def _check_guidance(config: PostTrainingConfig, algorithm: Algorithm) -> None:
+    """A likelihood ratio is of one policy, and its guidance is part of it."""
+    scales = config.guidance
+    if isinstance(algorithm.objective, PPO | Guard) and scales.sampling != scales.training:
+        raise UnusableRun(
+            f"sounds made with guidance {scales.sampling:g} cannot be learned from with {scales.training:g} by "
+            f"{algorithm.name}; make guidance.sampling and guidance.training equal"
+        )
 
 
 def _write(path: Path, state: Mapping[str, Any]) -> None:

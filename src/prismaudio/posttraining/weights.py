@@ -35,6 +35,12 @@ class Weights:
                 value.data = own[name]
 
     @torch.no_grad()
+    def put_into(self, module: nn.Module) -> None:
+        """Overwrite the present weights."""
+        for name, value in _trainable(module):
+            value.copy_(self.tensors[name])
+
+    @torch.no_grad()
     def follow(self, module: nn.Module, decay: float) -> None:
         """Move towards the present weights, keeping the share `decay` of this copy."""
         for name, value in _trainable(module):
