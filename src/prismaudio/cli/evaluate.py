@@ -2,11 +2,16 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from prismaudio.cli.options import CorpusFolder, Device, DType, Force, Model
+
+if TYPE_CHECKING:
+    from prismaudio.evaluation.arms import ArmsReport
+    from prismaudio.evaluation.edits import EditsReport
+    from prismaudio.evaluation.report import Report
 
 
 class Benchmark(StrEnum):
@@ -14,11 +19,15 @@ class Benchmark(StrEnum):
 
     STAGE = "stage"
     EDITS = "edits"
+    ARMS = "arms"
 
 
 def evaluate(
     benchmark: Annotated[
-        Benchmark, typer.Argument(help="On what: held-out stage scenes, or edits of their plans.")
+        Benchmark,
+        typer.Argument(
+            help="On what: held-out stage scenes, edits of their plans, or their plans in every arm of the ablation."
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Also all figures as .json.", metavar="FILE")
@@ -44,6 +53,7 @@ def evaluate(
       prismaudio evaluate stage --count 20
       prismaudio evaluate stage --count 200 --out report.json
       prismaudio evaluate edits --count 50      # is a moved hit heard where it went, and left as right?
+      prismaudio evaluate arms --count 100      # are the thoughts used: none, random, monolithic, decomposed ...
     """
     from prismaudio.cli.outputs import check_output
     from prismaudio.evaluation import systems
@@ -58,10 +68,14 @@ def evaluate(
     if benchmark is Benchmark.EDITS:
         from prismaudio.evaluation.edits import EditsConfig, run_edits
 
-        typer.echo(
-            run_edits(pipeline, Corpus.load(corpus), EditsConfig(count=count, seed=seed), options).table()
+        return show(
+            run_edits(pipeline, Corpus.load(corpus), EditsConfig(count=count, seed=seed), options), out
         )
-        return
+    if benchmark is Benchmark.ARMS:
+        from prismaudio.evaluation.arms import ArmsConfig, run_arms
+
+        scenes = BenchmarkConfig(count=count, seed=seed)
+        return show(run_arms(pipeline, Corpus.load(corpus), ArmsConfig(scenes=scenes), options), out)
     made_by = pipeline.backends()
     report = run_stage_benchmark(
         {
@@ -73,6 +87,11 @@ def evaluate(
         codec=pipeline.codec,
         made_by={"from picture": made_by, "from true plan": made_by | {"planner": "the truth"}},
     )
+    return show(report, out)
+
+
+def show(report: "Report | EditsReport | ArmsReport", out: Path | None) -> None:
+    """Keep the figures, and print them."""
     if out is not None:
         report.save(out)
     typer.echo(report.table())

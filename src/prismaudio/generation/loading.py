@@ -85,7 +85,7 @@ def load_embedded(folder: Path | None = None) -> EmbeddedModel:
     return EmbeddedModel(
         eyes=load_eyes(folder),
         words=WordTable(),
-        planner=load_planner(folder),
+        perception=load_perception(folder),
         dit=load_dit(folder / EMBEDDED_FILE),
         codec=load_codec(folder / "codec.safetensors"),
     )
@@ -94,7 +94,7 @@ def load_embedded(folder: Path | None = None) -> EmbeddedModel:
 def load_published(
     name: str, choices: Loading, engine: Engine, fit: Fit, progress: Progress | None = None
 ) -> PublishedModel:
-    """The published model from a folder or the hub, with its encoders; the embedded planner writes its thoughts."""
+    """The published model from a folder or the hub, with its encoders; the embedded networks measure what moves."""
     found = find_files(resolve(name, (), HUB_FILES, progress))
     generator = load_generator(found, engine.dtype)
     return PublishedModel(
@@ -104,7 +104,7 @@ def load_published(
             found, engine, fit, Sources(choices.video_encoder, choices.text_encoder, progress)
         ),
         eyes=load_eyes(assets()),
-        planner=load_planner(assets()),
+        perception=load_perception(assets()),
         fit=fit,
         style=choices.text_style,
         released=choices.reproduce_release,
@@ -117,7 +117,7 @@ def load_eyes(folder: Path) -> Eyes:
     return Eyes(MotionEncoder(), VisionEncoder(ImageNetwork(), projection.eval()))
 
 
-def load_planner(folder: Path) -> EmbeddedPlanner:
+def load_perception(folder: Path) -> EmbeddedPlanner:
     network = PlannerNetwork()
     load_weights(folder / "planner.safetensors", network)
     return EmbeddedPlanner(network.eval())
