@@ -74,7 +74,8 @@ class DanceSDE:
 class CPS:
     """Coefficients-preserving sampling (arXiv 2509.05952): new noise takes the place of as much old noise.
 
-    The total stays s', so a step is never too noisy, and the last step has no noise.
+    The total stays s', so a step is never too noisy, and the last step has no noise. The level is that of a step:
+    marginals are kept where it falls with the root of the number of steps.
     """
 
     level: float = 0.8  # 0 keeps all the old noise, 1 replaces it all
