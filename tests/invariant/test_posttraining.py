@@ -350,5 +350,17 @@ def test_the_defaults_are_the_published_recipe():
     assert published.algorithm == FAST_GRPO.name
 
 
+def test_nft_makes_its_sounds_with_a_copy_that_follows():
+    """All of the way after the first iteration, 999 parts of 1000 after the second."""
+    run = trainer(config(algorithm="nft"))
+    run.iterate()
+    first = Weights(run.policy).tensors
+    assert equal(run.old.tensors, first)
+    run.iterate()
+    for name, value in weights(run).items():
+        torch.testing.assert_close(run.old.tensors[name], 0.001 * first[name] + 0.999 * value)
+        assert not torch.equal(run.old.tensors[name], value)
+
+
 def test_the_old_policy_of_nft_slows_down():
     assert [old_decay(n) for n in (0, 100, 5000)] == [0.0, 0.1, 0.5]
