@@ -126,7 +126,7 @@ def test_what_is_seen_changes_what_is_said(folder: Path) -> None:
 def test_without_torchvision_pictures_stand_behind_their_seconds(local: VideoLLM) -> None:
     prompts = saying(local, "x")
     local.ask(Enquiry("what?", PICTURES))
-    assert not local.plays
+    assert not local.conversation.plays
     said = prompts[0].replace("<|image_pad|>", "")
     shown = "".join(f"{second} s:<|vision_start|><|vision_end|>" for second in ("0.00", "0.50", "1.00"))
     assert said == f"<|im_start|>user\n{shown}what?<|im_end|>\n<|im_start|>assistant\n"
@@ -136,7 +136,7 @@ def test_without_torchvision_pictures_stand_behind_their_seconds(local: VideoLLM
 def test_with_torchvision_frames_are_one_video_with_its_seconds(local: VideoLLM) -> None:
     prompts = saying(local, "x")
     local.ask(Enquiry("what?", PICTURES))
-    assert local.plays
+    assert local.conversation.plays
     assert "<0.2 seconds>" in prompts[0]
 
 

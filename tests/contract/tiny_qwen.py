@@ -4,11 +4,12 @@ Its tokens are bytes, so it could say anything, and being random it says nonsens
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 import transformers
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 SPECIAL = [
     "<|endoftext|>",
@@ -19,6 +20,7 @@ SPECIAL = [
     "<|image_pad|>",
     "<|video_pad|>",
 ]
+LARGER = 1000  # tokens of one that learned from texts
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n"
     "{% if message.content is string %}{{ message.content }}{% else %}{% for part in message.content %}"
@@ -29,23 +31,29 @@ TEMPLATE = (
 )
 
 
-def tokenizer() -> transformers.PreTrainedTokenizerFast:
+def tokenizer(texts: Sequence[str] = ()) -> transformers.PreTrainedTokenizerFast:
+    """texts: from which it learns tokens that are longer than a byte"""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {token: number for number, token in enumerate([*SPECIAL, *alphabet])}
     raw = Tokenizer(models.BPE(vocabulary, []))
     raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     raw.decoder = decoders.ByteLevel()
+    if texts:
+        trainer = trainers.BpeTrainer(
+            vocab_size=LARGER, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False
+        )
+        raw.train_from_iterator(texts, trainer)
     raw.add_special_tokens(SPECIAL)
     return transformers.PreTrainedTokenizerFast(
         tokenizer_object=raw, eos_token="<|im_end|>", pad_token="<|endoftext|>"
     )
 
 
-def config() -> transformers.Qwen3VLConfig:
+def config(vocabulary: int = len(SPECIAL) + 256) -> transformers.Qwen3VLConfig:
     ids = {name: number for number, name in enumerate(SPECIAL)}
     return transformers.Qwen3VLConfig(
         text_config={
-            "vocab_size": len(SPECIAL) + 256,
+            "vocab_size": vocabulary,
             "hidden_size": 32,
             "intermediate_size": 64,
             "num_hidden_layers": 2,
@@ -72,13 +80,14 @@ def config() -> transformers.Qwen3VLConfig:
     )
 
 
-def save(folder: Path) -> None:
+def save(folder: Path, texts: Sequence[str] = ()) -> None:
     """The model, its tokenizer, and the settings of its processors as files: no processor is built for it."""
     torch.manual_seed(0)
-    network = transformers.Qwen3VLForConditionalGeneration(config())
+    words = tokenizer(texts)
+    network = transformers.Qwen3VLForConditionalGeneration(config(len(words)))
     network.generation_config = transformers.GenerationConfig(eos_token_id=SPECIAL.index("<|im_end|>"))
     network.save_pretrained(folder)
-    tokenizer().save_pretrained(folder)
+    words.save_pretrained(folder)
     sizes = {"patch_size": 16, "temporal_patch_size": 2, "merge_size": 2}
     image = {
         "image_processor_type": "Qwen2VLImageProcessor",

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from prismaudio.cli import convert, demo, download, evaluate, generate, plan, stage, train
+from prismaudio.cli import annotate, convert, demo, download, evaluate, generate, plan, stage, train
 from prismaudio.errors import PrismAudioError
 
 EXIT_CODES = """\b
@@ -36,6 +36,7 @@ for command, summary in (
     (generate.generate, "Give a video its sound."),
     (plan.plan, "Write down what a video should sound like."),
     (stage.stage, "Make short films whose sounds are known."),
+    (annotate.annotate, "Let a planner write down the sound of many videos, to learn from."),
     (train.train, "Train the embedded model or a part of it."),
     (evaluate.evaluate, "Measure it on films whose sounds are known."),
     (download.download, "Get the published weights."),

@@ -11,9 +11,16 @@ from prismaudio.errors import PrismAudioError
 
 if TYPE_CHECKING:
     from prismaudio.config import Config
+    from prismaudio.planning.evidence import Evidence
     from prismaudio.stage.corpus import Corpus
 
 C = TypeVar("C", bound="Config")
+
+STUDENT = "video-llm"  # what a run that fine-tunes one calls it
+Annotations = Annotated[
+    Path | None,
+    typer.Option(help="Plans to learn from, as `prismaudio annotate` writes them.", metavar="JSONL"),
+]
 
 
 class Job(StrEnum):
@@ -33,7 +40,8 @@ def train(
     preset: Annotated[
         Path | None,
         typer.Option(
-            help="Settings that differ from the defaults: a file, or oobleck-published.", metavar="TOML"
+            help="Settings that differ from the defaults: a file, or oobleck-published, planner-lora, planner-paper.",
+            metavar="TOML",
         ),
     ] = None,
     overrides: Annotated[
@@ -45,6 +53,18 @@ def train(
     pool: Annotated[
         Path | None, typer.Option(help="Prepared scenes of another run, its DIR/scenes.", metavar="DIR")
     ] = None,
+    teacher: Annotations = None,
+    base: Annotated[
+        str | None,
+        typer.Option(
+            help="With --teacher: the video language model that learns; default Qwen/Qwen3-VL-4B-Instruct.",
+            metavar="NAME",
+        ),
+    ] = None,
+    tune: Annotated[
+        str | None,
+        typer.Option(help="With --teacher: what of it learns: lora or projector+llm.", metavar="NAME"),
+    ] = None,
     corpus: CorpusFolder = None,
 ) -> None:
     """Train a part of the embedded model, or all of it, in the folder given with --out.
@@ -52,12 +72,17 @@ def train(
     Weights appear in DIR/weights, for `prismaudio generate --model DIR/weights`; checkpoints, TensorBoard
     logs and the settings of a job in DIR/<job>. The same command continues a run that was interrupted.
 
+    With --teacher, 'planner' fine-tunes a video language model on the plans of a teacher instead, for
+    `--planner local:DIR/weights/video-llm`.
+
     \b
     Examples:
       prismaudio train all --out runs/embedded
       prismaudio train dit --out runs/embedded --steps 20000 --set loop.learning_rate=3e-4
       prismaudio train codec --out runs/small --preset small.toml
       prismaudio train oobleck --out runs/vae --preset oobleck-published    # the published codec, at its size
+      prismaudio train planner --teacher plans.jsonl --out runs/student --preset planner-lora
+      accelerate launch $(which prismaudio) train planner --teacher plans.jsonl --out runs/student --preset planner-paper
       accelerate launch $(which prismaudio) train dit --out runs/embedded    # on several GPUs
     """
     try:
@@ -69,6 +94,15 @@ def train(
     from prismaudio.cli.outputs import make_folder
     from prismaudio.stage.corpus import Corpus
 
+    if teacher is not None:
+        if job is not Job.PLANNER:
+            raise typer.BadParameter("--teacher is for the job 'planner'")
+        chosen = {"base": base, "tune": tune}
+        given = [f"tuning.{name}={value}" for name, value in chosen.items() if value is not None]
+        train_student(teacher, out, Settings(out / STUDENT, preset, [*(overrides or []), *given], steps))
+        return
+    if base is not None or tune is not None:
+        raise typer.BadParameter("--base and --tune go with --teacher")
     loaded = Corpus.load(corpus)
     make_folder(out / "weights")
     if pool is not None and not (out / "scenes").exists():
@@ -150,6 +184,48 @@ def train_planner(corpus: "Corpus", out: Path, settings: Settings) -> None:
     config = config.model_copy(update={"planner": settings.read(config.planner, "loop")})
     recipe.make_pools(config, corpus, out)
     recipe.make_planner(config, out, out / "weights")
+
+
+def train_student(teacher: Path, out: Path, settings: Settings) -> None:
+    """Fine-tune a video language model, and see what it says about clips it did not learn from."""
+    from tqdm import tqdm
+
+    from prismaudio.backends.pretrained.video_llm import VideoLLM
+    from prismaudio.cli.outputs import make_folder
+    from prismaudio.cli.progress import ProgressBar
+    from prismaudio.evaluation.student import judge_student
+    from prismaudio.generation.measuring import Measurer
+    from prismaudio.training.train_video_llm import VideoLLMTrainingConfig, load_lessons, train_video_llm
+
+    config = settings.read(VideoLLMTrainingConfig(), "tuning")
+    make_folder(out / "weights")
+    with tqdm(desc="measure", disable=None if config.evidence else True) as bar:
+        measurer = Measurer()
+
+        def measure(video: Path, seconds: float) -> "Evidence":
+            bar.update()
+            return measurer(video, seconds)
+
+        lessons = load_lessons(teacher, config, measure)
+    for why in lessons.left_out:
+        typer.echo(f"prismaudio: left out {why}", err=True)
+    weights = train_video_llm(lessons, config, settings.folder, out / "weights" / STUDENT)
+    judges = lessons.held_out[: config.judged]
+    if judges and is_first_process():
+        with ProgressBar() as progress:
+            student = VideoLLM.from_pretrained(weights, most_tokens=config.longest)
+            report = judge_student(student, judges, lambda share: progress("judge", share))
+        report.save(settings.folder / "report.json")
+        typer.echo(report.table())
+    if is_first_process():
+        typer.echo(f"for --planner local:{weights}")
+
+
+def is_first_process() -> bool:
+    """Of those that `accelerate launch` started."""
+    import os
+
+    return os.environ.get("RANK", "0") == "0"
 
 
 def train_dit(corpus: "Corpus", out: Path, settings: Settings) -> None:

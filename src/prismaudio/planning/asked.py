@@ -28,6 +28,14 @@ class Asked(NamedTuple):
     answers: list[Answer]  # the last one holds the plan
 
 
+class NoPlan(PlannerFailed):
+    """What was asked gave no plan, and yet had its price."""
+
+    def __init__(self, message: str, answers: Sequence[Answer]) -> None:
+        super().__init__(message)
+        self.answers = tuple(answers)
+
+
 @dataclass(frozen=True)
 class AskedPlanner:
     """A `Planner` over any `VideoModel`.
@@ -54,11 +62,14 @@ class AskedPlanner:
     def plan(self, request: PlanRequest) -> Plan:
         return self.ask(request).plan
 
+    def words(self, request: PlanRequest) -> str:
+        """The text that goes with the pictures."""
+        request = request if self.measures else replace(request, evidence=None)
+        return question(request, self._form(request))
+
     def ask(self, request: PlanRequest) -> Asked:
         """The plan and every answer on the way to it, for those who count what it cost."""
-        request = request if self.measures else replace(request, evidence=None)
-        form = self._form(request)
-        text = question(request, form)
+        form, text = self._form(request), self.words(request)
         footage = shown(request, self.footage or self.seer.prefers, listening=self.listening)
         enquiry = Enquiry(text, footage, form.schema if form.enforced else None, request.seed)
         plan, answers, problem = self._answered(enquiry, request.duration)
@@ -96,7 +107,7 @@ class AskedPlanner:
             try:
                 answers.append(self.seer.ask(enquiry))
             except Unanswered as error:
-                raise PlannerFailed(str(error)) from error
+                raise NoPlan(str(error), answers) from error
             try:
                 return wire.read(answers[-1].text, duration), answers, problem
             except wire.Unusable as error:
@@ -105,8 +116,9 @@ class AskedPlanner:
             enquiry = Enquiry(
                 enquiry.text, enquiry.footage, enquiry.schema, enquiry.seed, (*enquiry.turns, turn)
             )
-        raise PlannerFailed(
-            f"{answers[-1].model} gave no usable plan in {len(answers)} answers ({problem}); try another model"
+        raise NoPlan(
+            f"{answers[-1].model} gave no usable plan in {len(answers)} answers ({problem}); try another model",
+            answers,
         )
 
 

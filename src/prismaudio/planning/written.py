@@ -4,7 +4,7 @@ from pathlib import Path
 
 from prismaudio.dimensions.parse import read_text
 from prismaudio.dimensions.plan import Plan
-from prismaudio.planning.base import PlanRequest
+from prismaudio.planning.base import PlannerFailed, PlanRequest
 from prismaudio.planning.wishes import avoiding, noting, unheard
 
 
@@ -24,3 +24,24 @@ class FilePlanner:
         if request.video is not None and (other := plan.mismatch(request.video)):
             notes.append(other)
         return avoiding(noting(plan, *notes), request.avoid)
+
+
+class PlansBeside:
+    """A `Planner` over plans that lie beside their videos, as `prismaudio stage` and `plan` leave them there."""
+
+    name = "file"
+    measures = False
+
+    def plan(self, request: PlanRequest) -> Plan:
+        if request.video is None:
+            raise PlannerFailed("pictures from memory have no plan beside them; give their file")
+        return FilePlanner(beside(request.video)).plan(request)
+
+
+def beside(video: Path) -> Path:
+    """The plan of clip.mp4 is clip.plan.yaml, .yml, .json or .txt."""
+    paths = [video.with_name(f"{video.stem}.plan{ending}") for ending in (".yaml", ".yml", ".json", ".txt")]
+    found = [path for path in paths if path.is_file()]
+    if not found:
+        raise PlannerFailed(f"no plan beside {video.name}; write {paths[0].name}, or choose another planner")
+    return found[0]

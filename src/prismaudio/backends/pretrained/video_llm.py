@@ -5,29 +5,28 @@ Video processors need torchvision, which is the user's to install beside the rig
 is taken, so equal questions get equal answers.
 """
 
+import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any, Self
 
 import torch
 
-from prismaudio.backends.pretrained.asking import Answer, Enquiry, Film, Footage, Unanswered, labelled, quoted
+from prismaudio.backends.pretrained.asking import Answer, Enquiry, Film, Footage, Unanswered, quoted
+from prismaudio.backends.pretrained.conversation import Conversation, Processor
 from prismaudio.backends.pretrained.hub import resolve
 from prismaudio.backends.pretrained.missing import extra_for
 from prismaudio.models.checkpoints import CheckpointError, read_tensors
-from prismaudio.types import Frames
 
-Network = (
-    Any  # a PreTrainedModel that generates; transformers types neither its many kinds nor their processors
-)
-Processor = Any
+Network = Any  # a PreTrainedModel that generates; transformers does not type its many kinds
 
 HUB_ID = "Qwen/Qwen3-VL-4B-Instruct"
 WANTED = ("config.json", "*.safetensors")
 OPTIONAL = ("*.json", "*.jinja", "*.txt", "*.model")
-ADAPTER = "adapter_model.safetensors"
+ADAPTER, ADAPTER_SETTINGS = "adapter_model.safetensors", "adapter_config.json"
 MOST_TOKENS = 2048  # of an answer
 
 
@@ -46,7 +45,8 @@ class VideoLLM:
         self.processor = processor
         self.model = model
         self.most_tokens = most_tokens
-        self.plays = getattr(processor, "video_processor", None) is not None
+        self.conversation = Conversation(processor)
+        self._turn = Lock()
 
     @classmethod
     def from_pretrained(
@@ -56,7 +56,12 @@ class VideoLLM:
         device: str = "auto",
         most_tokens: int = MOST_TOKENS,
     ) -> Self:
-        """source: a folder in transformers format, or a hub repository. adapter: a folder of LoRA weights for it."""
+        """source: a folder in transformers format, or a hub repository. adapter: a folder of LoRA weights for it.
+
+        A source that is itself a folder of LoRA weights brings the model they were made for.
+        """
+        if adapter is None and (Path(source) / ADAPTER_SETTINGS).is_file():
+            source, adapter = adapted_model(Path(source)), source
         folder = resolve(source, WANTED, OPTIONAL)
         processor = load_processor(folder)
         network = load_network(folder)
@@ -70,8 +75,9 @@ class VideoLLM:
     def ask(self, enquiry: Enquiry) -> Answer:
         if isinstance(enquiry.footage, Film):
             raise Unanswered(f"{self.model} plays no files; send frames")
-        with telling(self.model):
-            inputs = self._inputs(enquiry, enquiry.footage).to(self.network.device, self.network.dtype)
+        with self._turn, telling(self.model):
+            prompt = self.conversation.prompt(enquiry, enquiry.footage)
+            inputs = self.conversation.read([prompt]).to(self.network.device, self.network.dtype)
             produced = self.network.generate(**inputs, generation_config=self._plainly())
         read = inputs["input_ids"].shape[1]
         answer = produced[0, read:]
@@ -90,33 +96,6 @@ class VideoLLM:
             eos_token_id=own.eos_token_id or tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
         )
-
-    def _inputs(self, enquiry: Enquiry, frames: Frames) -> Any:
-        """The conversation so far as tokens, with what is seen."""
-        seen: dict[str, Any]
-        if self.plays:
-            parts = [{"type": "video"}]
-            seen = {
-                "videos": [frames.images],
-                "video_metadata": [_metadata(frames)],
-                "do_sample_frames": False,
-            }
-        else:
-            parts = [part for label, _ in labelled(frames) for part in (_text(label), {"type": "image"})]
-            seen = {"images": list(frames.images)}
-        said = [{"role": "user", "content": [*parts, _text(self._bare(enquiry.text))]}]
-        for turn in enquiry.turns:
-            said.append({"role": "assistant", "content": [_text(self._bare(turn.answer))]})
-            said.append({"role": "user", "content": [_text(self._bare(turn.objection))]})
-        prompt = self.processor.apply_chat_template(said, add_generation_prompt=True, tokenize=False)
-        begun = prompt.startswith(self.processor.tokenizer.bos_token or "\0")
-        return self.processor(text=[prompt], return_tensors="pt", add_special_tokens=not begun, **seen)
-
-    def _bare(self, words: str) -> str:
-        """Without what the tokenizer would take for a picture or for the end of a turn."""
-        for token in self.processor.tokenizer.added_tokens_decoder.values():
-            words = words.replace(token.content, " ") if token.special else words
-        return words
 
 
 def load_network(folder: Path) -> Network:
@@ -198,6 +177,17 @@ def with_adapter(network: Network, folder: Path) -> Network:
     return adapted.merge_and_unload().eval().requires_grad_(False)
 
 
+def adapted_model(folder: Path) -> str:
+    """The model that a LoRA folder was made for, as its settings name it."""
+    with readable(folder):
+        name = json.loads((folder / ADAPTER_SETTINGS).read_text(encoding="utf-8"))["base_model_name_or_path"]
+    if not isinstance(name, str):
+        raise CheckpointError(
+            f"{folder / ADAPTER_SETTINGS} names no model; give it, and the folder as its adapter"
+        )
+    return name
+
+
 def available() -> str:
     """The fastest processor of this machine."""
     if torch.cuda.is_available():
@@ -228,16 +218,3 @@ def telling(model: str) -> Iterator[None]:
         raise Unanswered(
             f"{model} cannot be asked this ({quoted(error)}); change the hint, or the model"
         ) from error
-
-
-def _text(words: str) -> dict[str, str]:
-    return {"type": "text", "text": words}
-
-
-def _metadata(frames: Frames) -> Any:
-    from transformers.video_utils import VideoMetadata
-
-    count = len(frames.images)
-    return VideoMetadata(
-        total_num_frames=count, fps=frames.fps, duration=frames.duration, frames_indices=list(range(count))
-    )
