@@ -14,7 +14,7 @@ TRUNCATION = 0.075  # the share of the logistic's lower tail that is cut off
 
 def interpolate(data: Tensor, noise: Tensor, t: Tensor) -> Tensor:
     """The point at time t: (1 - t) data + t noise. data, noise: (B, ...), t: (B,) -> (B, ...)"""
-    t = _over(t, data)
+    t = per_latent(t, data)
     return (1 - t) * data + t * noise
 
 
@@ -25,7 +25,7 @@ def velocity(data: Tensor, noise: Tensor) -> Tensor:
 
 def data_estimate(x: Tensor, predicted: Tensor, t: Tensor) -> Tensor:
     """Where the straight line through x along the predicted velocity meets the data. t: (B,)"""
-    return x - _over(t, x) * predicted
+    return x - per_latent(t, x) * predicted
 
 
 def flow_loss(predicted: Tensor, data: Tensor, noise: Tensor) -> Tensor:
@@ -48,6 +48,6 @@ def truncated_logit_normal(normal: Tensor) -> Tensor:
     return 1 - (torch.sigmoid(kept) - TRUNCATION) / (1 - TRUNCATION)
 
 
-def _over(t: Tensor, x: Tensor) -> Tensor:
+def per_latent(t: Tensor, x: Tensor) -> Tensor:
     """t: (B,) -> (B, 1, 1 ...), to be multiplied with x: (B, ...)"""
     return t.reshape(-1, *[1] * (x.ndim - 1)).to(x)

@@ -1,0 +1,35 @@
+"""Low-rank adapters (arXiv 2106.09685): a few numbers to train per matrix, and a reference that costs nothing."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+
+class LowRank(nn.Module):
+    """Adds alpha / rank * up @ down to a frozen matrix; nothing at first, for `up` starts at zero."""
+
+    def __init__(self, weight: Tensor, rank: int, alpha: float, generator: torch.Generator) -> None:
+        super().__init__()
+        rows, columns = weight.shape
+        down = torch.randn(rank, columns, generator=generator) / columns**0.5
+        self.down = nn.Parameter(down.to(weight))
+        self.up = nn.Parameter(weight.new_zeros(rows, rank))
+        self.scale = alpha / rank
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight + self.scale * (self.up @ self.down)
+
+
+def add_adapters(module: nn.Module, rank: int, alpha: float, seed: int = 0) -> None:
+    """Freeze `module` and adapt the matrix of every linear layer in it, in place."""
+    module.requires_grad_(False)
+    generator = torch.Generator().manual_seed(seed)
+    for layer in [layer for layer in module.modules() if isinstance(layer, nn.Linear)]:
+        parametrize.register_parametrization(layer, "weight", LowRank(layer.weight, rank, alpha, generator))
+
+
+def merge_adapters(module: nn.Module) -> None:
+    """Make the adapted matrices plain ones, in place: the module has the names and shapes it had before."""
+    for layer in list(module.modules()):
+        if parametrize.is_parametrized(layer, "weight"):
+            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)

@@ -1,0 +1,262 @@
+"""Post-training as one loop: make sounds, have them judged, weigh them against each other, learn.
+
+Everything random is a function of (seed, iteration, prompt), so a run that was interrupted goes on bit for bit.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from prismaudio.errors import PrismAudioError
+from prismaudio.posttraining.advantage import reward_statistics
+from prismaudio.posttraining.algorithm import Algorithm, choose_algorithm
+from prismaudio.posttraining.config import PostTrainingConfig
+from prismaudio.posttraining.items import PPO, Guard
+from prismaudio.posttraining.lora import add_adapters, merge_adapters
+from prismaudio.posttraining.objective import clamp
+from prismaudio.posttraining.policy import Judge, Policy
+from prismaudio.posttraining.rollout import Trajectory
+from prismaudio.posttraining.sampling import choose_prompts, sample_groups
+from prismaudio.posttraining.team import Team
+from prismaudio.posttraining.update import Update
+from prismaudio.posttraining.weights import Weights, old_decay, warm_decay
+
+Log = dict[str, float]
+
+
+class UnusableRun(PrismAudioError):
+    """A checkpoint of another run, or rewards that do not fit the settings."""
+
+
+class Trainer:
+    """A policy, its judges, and where the run stands.
+
+    `policy` must come with its start weights, also where the run is resumed: they are the reference. Its trainable
+    parameters are changed in place; with `config.adapters` it gets those first.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        judge: Judge,
+        prompts: int,
+        config: PostTrainingConfig,
+        algorithm: Algorithm | None = None,
+        team: Team | None = None,
+    ) -> None:
+        """prompts: how many the policy knows, numbered from 0. algorithm: default, that of the config's name.
+
+        team: default, this process alone. In a team every process has its own policy with the same weights.
+        """
+        if config.adapters is not None:
+            add_adapters(policy, config.adapters.rank, config.adapters.alpha, config.seed)
+        self.policy, self.judge, self.available, self.config = policy, judge, prompts, config
+        self.algorithm = algorithm or choose_algorithm(config.algorithm)
+        self.team = team or Team()
+        self.weights = _ordered(config.rewards, judge.names)
+        _check_guidance(config, self.algorithm)
+        self.optimizer = torch.optim.AdamW(
+            [value for value in policy.parameters() if value.requires_grad],
+            lr=config.learning_rate,
+            betas=config.betas,
+            weight_decay=config.weight_decay,
+        )
+        self.start = fingerprint(policy)
+        self.reference = self._reference()
+        self.average = Weights(policy)
+        self.old = Weights(policy) if self.algorithm.sampled_by == "old" else None
+        self.iteration = 0
+        self.steps = 0
+        self.update = Update(
+            policy, self.optimizer, self.algorithm, config, self.reference, self.team, self._stepped
+        )
+
+    def run(self, folder: Path, report: Callable[[int, Log], None] = lambda iteration, log: None) -> None:
+        """Go on until `config.iterations`, from `folder/checkpoint.pt` if it is there; a line of log per iteration."""
+        folder.mkdir(parents=True, exist_ok=True)
+        checkpoint = folder / "checkpoint.pt"
+        if checkpoint.exists():
+            self.load_state_dict(_read(checkpoint))
+        self.team.wait()
+        if self.team.leads:
+            _cut(folder / "log.jsonl", self.iteration)
+        while self.iteration < self.config.iterations:
+            log = self.iterate()
+            if self.team.leads:
+                self._record(folder, checkpoint, log)
+                report(self.iteration, log)
+        self.team.wait()
+
+    def iterate(self) -> Log:
+        """One round; -> its figures."""
+        iteration, before = self.iteration, self.steps
+        everyones = choose_prompts(self.available, self.config, iteration)
+        prompts = self.team.share(everyones)
+        trajectory = self._sample(iteration, prompts)
+        rewards = self.team.everyones(self._judged(trajectory))
+        groups = torch.tensor(everyones).repeat_interleave(self.config.group)
+        advantages = clamp(
+            self.algorithm.advantage(rewards, self.weights, groups), self.config.advantage_limit
+        )
+        items = self.update.items(trajectory, iteration, prompts, self.old)
+        first, count = self.team.rank * len(trajectory.final), len(trajectory.final)
+        mine = advantages[first : first + count].to(trajectory.final)
+        figures = self.update(items, mine, iteration)
+        assert self.steps - before == self.config.updates, "as many optimiser steps as were asked for"
+        if self.old is not None:
+            self.old.follow(self.policy, old_decay(iteration, self.config.old_decay))
+        self.iteration += 1
+        spent = torch.tensor(trajectory.evaluations, dtype=torch.float64)
+        return {
+            **self._reward_figures(rewards, groups),
+            **figures,
+            "advantage_size": float(advantages.abs().mean()),
+            "evaluations_per_sound": float(self.team.summed(spent)) / len(rewards),
+        }
+
+    def finish(self) -> None:
+        """Give the policy its averaged weights, adapters merged: what is to be saved. The run ends with this."""
+        self.average.put_into(self.policy)
+        merge_adapters(self.policy)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that the next iteration depends on."""
+        return {
+            "iteration": self.iteration,
+            "steps": self.steps,
+            "start": self.start,
+            "config": self._decisive(),
+            "policy": Weights(self.policy).state_dict(),
+            "average": self.average.state_dict(),
+            "old": None if self.old is None else self.old.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from there; raises `UnusableRun` if it is of another start or other settings."""
+        if state["config"] != self._decisive():
+            raise UnusableRun("the checkpoint is of a run with other settings; choose another folder")
+        if state["start"] != self.start:
+            raise UnusableRun("the checkpoint is of a run from another start model; choose another folder")
+        present = Weights(self.policy)
+        present.load_state_dict(state["policy"])
+        present.put_into(self.policy)
+        self.average.load_state_dict(state["average"])
+        if self.old is not None:
+            self.old.load_state_dict(state["old"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.iteration, self.steps = state["iteration"], state["steps"]
+
+    def _record(self, folder: Path, checkpoint: Path, log: Log) -> None:
+        with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"iteration": self.iteration, **log}) + "\n")
+        if self.iteration % self.config.checkpoint_every == 0 or self.iteration == self.config.iterations:
+            _write(checkpoint, self.state_dict())
+
+    def _sample(self, iteration: int, prompts: Sequence[int]) -> Trajectory:
+        if self.old is None:
+            return sample_groups(self.policy, self.algorithm, self.config, iteration, prompts)
+        with self.old.at_work(self.policy):
+            return sample_groups(self.policy, self.algorithm, self.config, iteration, prompts)
+
+    @torch.no_grad()
+    def _judged(self, trajectory: Trajectory) -> Tensor:
+        """(N, R) float64 on the CPU; a batch of sounds at a time."""
+        size, prompts = self.config.sampling_batch, trajectory.prompts.tolist()
+        parts = [
+            self.judge(trajectory.final[first : first + size], prompts[first : first + size])
+            for first in range(0, len(prompts), size)
+        ]
+        rewards = torch.cat([part.cpu().double() for part in parts])
+        if rewards.shape != (len(prompts), len(self.judge.names)):
+            raise UnusableRun(
+                f"rewards of shape {tuple(rewards.shape)} for {len(prompts)} sounds and "
+                f"{len(self.judge.names)} rewards; a judge must return one row per sound"
+            )
+        return torch.where(rewards.isinf(), torch.nan, rewards)
+
+    def _reward_figures(self, rewards: Tensor, groups: Tensor) -> Log:
+        seen = reward_statistics(rewards, groups)
+        figures: Log = {}
+        for place, name in enumerate(self.judge.names):
+            for kind in ("mean", "spread", "zero_spread", "failed"):
+                figures[f"{name}/{kind}"] = float(getattr(seen, kind)[place])
+            for other in range(place):
+                pair = f"{self.judge.names[other]}-{name}"
+                figures[f"correlation/{pair}"] = float(seen.correlation[other, place])
+        return figures
+
+    def _stepped(self) -> None:
+        self.steps += 1
+        if self.steps % self.config.average_every == 0:
+            self.average.follow(self.policy, warm_decay(self.steps - 1, self.config.average_decay))
+
+    def _reference(self) -> Weights | None:
+        if self.config.reference_weight == 0:
+            return None
+        device = self.config.reference_device
+        dtype: torch.dtype = getattr(torch, self.config.reference_dtype)
+        return Weights(self.policy, dtype, None if device is None else torch.device(device))
+
+    def _decisive(self) -> str:
+        """The settings that decide what a run computes."""
+        settings = self.config.model_dump(exclude={"iterations", "checkpoint_every"}, mode="json")
+        return json.dumps({**settings, "algorithm": repr(self.algorithm)}, sort_keys=True)
+
+
+def fingerprint(policy: Policy) -> str:
+    """Of the trainable weights, to know a start model by."""
+    digest = hashlib.sha256()
+    for name, value in Weights(policy, torch.float32, torch.device("cpu")).tensors.items():
+        digest.update(name.encode())
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _ordered(weights: Mapping[str, float], names: Sequence[str]) -> Tensor:
+    if set(weights) != set(names) or len(set(names)) != len(names):
+        raise UnusableRun(
+            f"weights are given for {', '.join(sorted(weights))}, rewards are {', '.join(names)}; "
+            "give every reward a weight (0 to watch it only)"
+        )
+    return torch.tensor([weights[name] for name in names], dtype=torch.float64)
+
+
+def _check_guidance(config: PostTrainingConfig, algorithm: Algorithm) -> None:
+    """A likelihood ratio is of one policy, and its guidance is part of it."""
+    scales = config.guidance
+    if isinstance(algorithm.objective, PPO | Guard) and scales.sampling != scales.training:
+        raise UnusableRun(
+            f"sounds made with guidance {scales.sampling:g} cannot be learned from with {scales.training:g} by "
+            f"{algorithm.name}; make guidance.sampling and guidance.training equal"
+        )
+
+
+def _write(path: Path, state: Mapping[str, Any]) -> None:
+    beside = path.with_suffix(".partial")
+    torch.save(state, beside)
+    beside.replace(path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged or foreign file
+        reason = str(error).splitlines()[0]
+        raise UnusableRun(
+            f"cannot continue from {path}: {reason}; delete it or choose another folder"
+        ) from error
+
+
+def _cut(log: Path, iterations: int) -> None:
+    """Forget the lines of iterations that will be done again."""
+    if log.exists():
+        lines = log.read_text(encoding="utf-8").splitlines(keepends=True)[:iterations]
+        beside = log.with_suffix(".partial")
+        beside.write_text("".join(lines), encoding="utf-8")
+        beside.replace(log)
