@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from prismaudio.cli import convert, demo, download, evaluate, generate, plan, stage, train
+from prismaudio.cli import convert, demo, download, evaluate, evaluate_folder, generate, plan, stage, train
 from prismaudio.errors import PrismAudioError
 
 EXIT_CODES = """\b
@@ -37,12 +37,18 @@ for command, summary in (
     (plan.plan, "Write down what a video should sound like."),
     (stage.stage, "Make short films whose sounds are known."),
     (train.train, "Train the embedded model or a part of it."),
-    (evaluate.evaluate, "Measure it on films whose sounds are known."),
     (download.download, "Get the published weights."),
     (convert.convert, "Make published weights a folder of safetensors."),
     (demo.demo, "See it work on two videos that come with it."),
 ):
     app.command(short_help=summary, epilog=EXIT_CODES)(command)
+
+measuring = typer.Typer(cls=evaluate_folder.Evaluations, no_args_is_help=True, rich_markup_mode=None)
+measuring.callback(epilog=EXIT_CODES)(evaluate_folder.evaluations)
+measuring.command(evaluate_folder.BENCHMARK, hidden=True, epilog=EXIT_CODES)(evaluate.evaluate)
+measuring.command(short_help="Measure the sounds of any system.", epilog=EXIT_CODES)(evaluate_folder.folder)
+measuring.command(short_help="Is one system better than another?", epilog=EXIT_CODES)(evaluate_folder.compare)
+app.add_typer(measuring, name="evaluate", short_help="Measure generated sound.")
 
 
 class Interrupted(BaseException):

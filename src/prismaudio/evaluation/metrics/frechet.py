@@ -29,13 +29,10 @@ def frechet_distance(x: Features, y: Features, *, allow_small: bool = False) -> 
     bias; `allow_small` computes it nevertheless.
     """
     _check(x, y, allow_small=allow_small)
-    x, y = x.astype(np.float64), y.astype(np.float64)
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     difference = x.mean(axis=0) - y.mean(axis=0)
-    root, covariance = _root(_covariance(x)), _covariance(y)
-    # tr (S1 S2)^1/2 = tr (S1^1/2 S2 S1^1/2)^1/2, and the right one is symmetric
-    shared = np.linalg.eigvalsh(root @ covariance @ root)
-    overlap = np.sqrt(np.maximum(shared, 0)).sum()
-    return float(difference @ difference + np.trace(root @ root) + np.trace(covariance) - 2 * overlap)
+    x, y = (centred / np.sqrt(len(centred) - 1) for centred in (x - x.mean(axis=0), y - y.mean(axis=0)))
+    return float(difference @ difference + (x**2).sum() + (y**2).sum() - 2 * _overlap(x, y))
 
 
 def frechet_infinity(x: Features, y: Features, *, seed: int = 2020) -> float:
@@ -67,15 +64,18 @@ def _check(x: Features, y: Features, *, allow_small: bool) -> None:
         )
 
 
-def _covariance(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, D) -> (D, D)"""
-    return np.atleast_2d(np.cov(x, rowvar=False))
+def _overlap(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    """tr (S1 S2)^1/2 of covariances S = x'x, from the centred and scaled sets themselves.
 
-
-def _root(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The symmetric square root of a covariance: (D, D) -> (D, D)"""
-    values, vectors = np.linalg.eigh(matrix)
-    return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    It equals tr (S1^1/2 S2 S1^1/2)^1/2, which is symmetric, and the sum of the singular values of x y', which is
+    smaller where sounds are fewer than features.
+    """
+    if min(len(x), len(y)) < x.shape[1]:
+        return float(np.linalg.svd(x @ y.T, compute_uv=False).sum())
+    values, vectors = np.linalg.eigh(x.T @ x)
+    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    shared = np.linalg.eigvalsh(root @ (y.T @ y) @ root)
+    return float(np.sqrt(np.maximum(shared, 0)).sum())
 
 
 def stacked(rows: Sequence[NDArray[np.floating]]) -> NDArray[np.float64]:

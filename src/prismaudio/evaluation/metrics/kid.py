@@ -29,7 +29,7 @@ def kernel_distance(
     size = min(size, len(x), len(y))
     if size < 2:
         raise TooFewSounds(f"{len(x)} and {len(y)} sounds; the kernel distance needs two of each")
-    x, y = x.astype(np.float64), y.astype(np.float64)
+    x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
     rng = np.random.RandomState(seed)  # the legacy generator, as published figures were drawn
     found = []
     for _ in range(subsets):
@@ -39,12 +39,12 @@ def kernel_distance(
     return KernelDistance(float(np.mean(found)), float(np.std(found)))
 
 
-def unbiased_discrepancy(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+def unbiased_discrepancy(x: Features, y: Features) -> float:
     """x, y: (S, D); pairs of a sound with itself are left out within a set."""
     size = len(x)
     within = sum(kernel.sum() - np.trace(kernel) for kernel in (_kernel(x, x), _kernel(y, y)))
     return float(within / (size * (size - 1)) - 2 * _kernel(x, y).mean())
 
 
-def _kernel(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    return (x @ y.T / x.shape[1] + 1) ** 3
+def _kernel(x: Features, y: Features) -> NDArray[np.float64]:
+    return np.asarray((x @ y.T / x.shape[1] + 1) ** 3, np.float64)
