@@ -24,6 +24,7 @@ GATE_DB = -40.0  # blocks this far below the mean are not listened to
 LOWEST_HZ, HIGHEST_HZ = 80.0, 7000.0
 INTERPOLATION = 16
 LONGEST_MS = 1.5
+UNCLEAR = 1e-3  # peak of a block whose ears have nothing in common; it still has a level difference
 ITD_SCALE_MS, ILD_SCALE_DB = 0.5, 12.0
 EDGE_MS = 0.6  # time difference at the edge of the screen
 NARROW_DB = -25.0  # side below middle from which a sound is mono (spec rewards.md 1.4)
@@ -80,7 +81,7 @@ def listen(audio: Audio) -> Ears:
     energy = left + right
     delays, peaks = zip(*(_delay(*pair) for pair in blocks.swapaxes(0, 1)), strict=True)
     heard = energy > max(energy.mean() * 10 ** (GATE_DB / 10), 1e-12)
-    return Ears(np.array(delays), left, right, np.sqrt(energy) * np.maximum(peaks, 0) * heard)
+    return Ears(np.array(delays), left, right, np.sqrt(energy) * np.maximum(peaks, UNCLEAR) * heard)
 
 
 def _delay(left: Series, right: Series) -> tuple[float, float]:
@@ -93,7 +94,7 @@ def _delay(left: Series, right: Series) -> tuple[float, float]:
     curve = np.fft.irfft(white, size * INTERPOLATION) * INTERPOLATION
     reach = round(LONGEST_MS * 1e-3 * RATE * INTERPOLATION)
     near = np.concatenate([curve[-reach:], curve[: reach + 1]])  # lags -reach .. reach of the left ear
-    best = int(near.argmax())
+    best = int(near.argmax()) if near.any() else reach  # one ear alone has no time difference
     return (reach - best) / (RATE * INTERPOLATION) * 1e3, float(near[best])
 
 
