@@ -12,7 +12,18 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from prismaudio.cli import convert, demo, download, evaluate, evaluate_folder, generate, plan, stage, train
+from prismaudio.cli import (
+    convert,
+    demo,
+    download,
+    evaluate,
+    evaluate_folder,
+    generate,
+    listen,
+    plan,
+    stage,
+    train,
+)
 from prismaudio.errors import PrismAudioError
 
 EXIT_CODES = """\b
@@ -49,6 +60,12 @@ measuring.command(evaluate_folder.BENCHMARK, hidden=True, epilog=EXIT_CODES)(eva
 measuring.command(short_help="Measure the sounds of any system.", epilog=EXIT_CODES)(evaluate_folder.folder)
 measuring.command(short_help="Is one system better than another?", epilog=EXIT_CODES)(evaluate_folder.compare)
 app.add_typer(measuring, name="evaluate", short_help="Measure generated sound.")
+
+asking = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+asking.callback(epilog=EXIT_CODES)(listen.listen)
+asking.command(short_help="A page for raters.", epilog=EXIT_CODES)(listen.make)
+asking.command(short_help="What their answers say.", epilog=EXIT_CODES)(listen.analyse)
+app.add_typer(asking, name="listen", short_help="Ask people: pages for listening tests, and their answers.")
 
 
 class Interrupted(BaseException):

@@ -64,7 +64,7 @@ def _check(x: Features, y: Features, *, allow_small: bool) -> None:
         )
 
 
-def _overlap(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+def _overlap(x: Features, y: Features) -> float:
     """tr (S1 S2)^1/2 of covariances S = x'x, from the centred and scaled sets themselves.
 
     It equals tr (S1^1/2 S2 S1^1/2)^1/2, which is symmetric, and the sum of the singular values of x y', which is

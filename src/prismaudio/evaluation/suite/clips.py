@@ -61,9 +61,9 @@ def find_clips(folders: Folders) -> Found:
     Expected are the names of the references, else of the videos, else of the texts, else of the sounds themselves.
     A name that several files of a folder share belongs to none of them.
     """
-    sounds = _files(folders.sounds, SOUND_ENDINGS)
-    references = _files(folders.references, SOUND_ENDINGS) if folders.references else None
-    videos = _files(folders.videos, VIDEO_ENDINGS) if folders.videos else None
+    sounds = files_by_name(folders.sounds, SOUND_ENDINGS)
+    references = files_by_name(folders.references, SOUND_ENDINGS) if folders.references else None
+    videos = files_by_name(folders.videos, VIDEO_ENDINGS) if folders.videos else None
     texts = read_texts(folders.texts) if folders.texts else None
     expected = next(names for names in (references, videos, texts, sounds) if names is not None)
     clips, problems = [], {}
@@ -101,7 +101,7 @@ def read_texts(path: Path) -> dict[str, str]:
     return {row[name]: row[text] for row in rows}
 
 
-def _files(folder: Path, endings: Sequence[str]) -> Mapping[str, list[Path]]:
+def files_by_name(folder: Path, endings: Sequence[str]) -> Mapping[str, list[Path]]:
     """stem -> the files of `folder` that have it; hidden files and folders inside are no clips."""
     if not folder.is_dir():
         raise BadFolder(f"no folder at {folder}; give one that holds the clips")
