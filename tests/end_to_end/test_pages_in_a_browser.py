@@ -20,12 +20,13 @@ CLIPS = ["x", "y"]
 
 
 def make(tmp_path: Path, kind: str, **choices: object) -> tuple[Path, Key, dict]:
+    seconds = 1.5 if kind == "mos-c" else 0.6
     systems = {
-        name: write_sounds(tmp_path / name, CLIPS, seed=seed, seconds=0.6)
+        name: write_sounds(tmp_path / name, CLIPS, seed=seed, seconds=seconds)
         for name, seed in (("a", 0), ("b", 5))
     }
     films = write_films(tmp_path / "films", CLIPS) if kind == "mos-c" else None
-    sources = Sources(systems, write_sounds(tmp_path / "truth", CLIPS, seed=9, seconds=0.6), films)
+    sources = Sources(systems, write_sounds(tmp_path / "truth", CLIPS, seed=9, seconds=seconds), films)
     made = make_test(sources, ListeningConfig(kind=kind, raters=2, **choices), tmp_path / "test")
     return made.page, Key.load(made.key), json.loads((made.page.parent / "manifest.json").read_text())
 

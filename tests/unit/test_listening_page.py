@@ -64,6 +64,16 @@ def test_the_anchors_are_dull_and_mono_or_late() -> None:
     assert moved.shape == (2, 32_000)
     assert not moved[:, :16_000].any()
     assert torch.equal(moved[:, 16_000:], sound(0, seconds=2.0).samples[:, :16_000])
+    with pytest.raises(NoClips, match=r"0\.50 s cannot be 1 s late"):
+        late(sound(0, seconds=0.5), 1.0)
+
+
+def test_a_silent_system_is_told_and_its_key_can_be_read(tmp_path: Path, sources: Sources) -> None:
+    write_sounds(sources.systems["ours"], CLIPS[:1], gain=0.0, seconds=2.0)
+    made = make_test(sources, ListeningConfig(raters=1), tmp_path / "test")
+    assert made.off_level == ["clip_one ours"]
+    levels = {(i.clip, i.conditions): i.loudness for i in Key.load(made.key).items.values()}
+    assert levels["clip_one", ("ours",)] == (None,)
 
 
 def test_with_films_the_stimuli_are_films(tmp_path: Path, sources: Sources) -> None:

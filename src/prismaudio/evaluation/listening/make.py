@@ -1,6 +1,7 @@
 """Make a listening test: a folder to hand to raters, and a key to keep from them."""
 
 import json
+import math
 import shutil
 from collections.abc import Sequence
 from importlib.resources import files
@@ -59,8 +60,8 @@ class KeyItem(Config):
 
     clip: str
     conditions: tuple[str, ...]
-    loudness: tuple[float, ...]  # LUFS
-    true_peak: tuple[float, ...]  # dBTP
+    loudness: tuple[float | None, ...]  # LUFS; None: silence
+    true_peak: tuple[float | None, ...]  # dBTP
 
 
 class Key(Config):
@@ -195,10 +196,14 @@ def _key(
         items[_item_id(item, test)] = KeyItem(
             clip=item.clip,
             conditions=item.conditions,
-            loudness=tuple(stimulus.loudness for stimulus in stimuli),
-            true_peak=tuple(stimulus.true_peak for stimulus in stimuli),
+            loudness=tuple(_level(stimulus.loudness) for stimulus in stimuli),
+            true_peak=tuple(_level(stimulus.true_peak) for stimulus in stimuli),
         )
     return Key(test=test, kind=config.kind, conditions=tuple(conditions), items=items, settings=config)
+
+
+def _level(decibels: float) -> float | None:
+    return decibels if math.isfinite(decibels) else None
 
 
 def _write_page(folder: Path, manifest: dict[str, Any]) -> None:

@@ -98,6 +98,10 @@ def dull(audio: Audio) -> Audio:
 def late(audio: Audio, seconds: float) -> Audio:
     """The same length, everything so much later, silence before."""
     shift = round(seconds * audio.sample_rate)
+    if shift >= audio.samples.shape[-1]:
+        raise NoClips(
+            f"a clip of {audio.duration:.2f} s cannot be {seconds:g} s late; leave out clips so short"
+        )
     return Audio(torch.nn.functional.pad(audio.samples, (shift, -shift)), audio.sample_rate)
 
 
