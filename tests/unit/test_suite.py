@@ -1,6 +1,7 @@
 """The evaluation of folders: the same figures every time, work that is kept, honest comparisons, a page to listen to."""
 
 import csv
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 from suite_folders import evaluated, sound, write_films, write_sounds
 
+from prismaudio.backends.pretrained import passt
 from prismaudio.evaluation.suite.cache import FeatureCache
 from prismaudio.evaluation.suite.catalogue import names, parse_weights
 from prismaudio.evaluation.suite.clips import Folders
@@ -16,7 +18,7 @@ from prismaudio.evaluation.suite.gather import Reading
 from prismaudio.evaluation.suite.html import write_html
 from prismaudio.evaluation.suite.metric import SetValue
 from prismaudio.evaluation.suite.report import BadReport, FolderReport
-from prismaudio.evaluation.suite.run import set_interval
+from prismaudio.evaluation.suite.run import SuiteConfig, evaluate_folder, set_interval
 from prismaudio.evaluation.suite.sounds import EmbeddedClassifier, LogMel
 from prismaudio.media.audio import write_audio
 from prismaudio.types import Audio
@@ -216,6 +218,23 @@ def test_the_page_shows_and_plays_every_clip_and_needs_nothing_from_outside(tmp_
     for source in [part.split('"')[0] for part in page.split('src="')[1:]]:
         assert (tmp_path / "page" / source).stat().st_size > 500
     assert page.count("<audio") == page.count("<video") == 4
+
+
+def test_given_weights_a_published_embedding_is_measured_and_named(
+    tmp_path: Path, folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small network in place of the published one; the file counts by its content."""
+    torch.manual_seed(0)
+    small = passt.PasstNetwork(width=24, depth=1, heads=2)
+    monkeypatch.setattr(passt, "load_passt", lambda path: small)
+    (tmp_path / "passt.pt").write_bytes(b"weights")
+    config = SuiteConfig(metrics=("FD_PaSST", "KL_PaSST"), set_rounds=2, allow_small=True)
+    cache = FeatureCache(tmp_path / "cache")
+    report = evaluate_folder(folders, config, cache, {"PaSST": tmp_path / "passt.pt"})
+    assert report.metrics["FD_PaSST"].value > 0
+    assert report.metrics["FD_PaSST"].note == "D 24"
+    assert report.metrics["KL_PaSST"].clips == 6
+    assert report.extractors["PaSST"].digest == hashlib.sha256(b"weights").hexdigest()
 
 
 def test_names_of_metrics_say_what_judges(tmp_path: Path) -> None:

@@ -46,12 +46,9 @@ class Stimulus(NamedTuple):
 
 def common_clips(sources: Sources, most: int | None, seed: int) -> list[str]:
     """Names that every folder has once; `most` of them, drawn with the seed."""
-    folders = [
-        (folder, SOUND_ENDINGS) for folder in (*sources.systems.values(), sources.references) if folder
-    ]
-    if sources.videos:
-        folders.append((sources.videos, VIDEO_ENDINGS))
-    found = [files_by_name(folder, endings) for folder, endings in folders]
+    sounds = [folder for folder in (*sources.systems.values(), sources.references) if folder]
+    found = [files_by_name(folder, SOUND_ENDINGS) for folder in sounds]
+    found += [files_by_name(folder, VIDEO_ENDINGS) for folder in [sources.videos] if folder]
     names = sorted(set.intersection(*({n for n, paths in f.items() if len(paths) == 1} for f in found)))
     if not names:
         raise NoClips("no name is in all the folders; files belong together by their exact names")

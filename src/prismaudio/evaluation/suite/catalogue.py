@@ -5,6 +5,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from prismaudio.backends.extractor import SoundExtractor
+from prismaudio.backends.pretrained.panns import Panns
+from prismaudio.backends.pretrained.passt import Passt
+from prismaudio.backends.pretrained.vggish import Vggish
 from prismaudio.errors import PrismAudioError, UnknownChoice
 from prismaudio.evaluation.suite.clips import Folders
 from prismaudio.evaluation.suite.measures import (
@@ -117,11 +120,8 @@ def downloaded(name: str, weights: Mapping[str, Path]) -> SoundExtractor:
     """The extractor of a published network, from the file given for it."""
     if name not in weights:
         raise NoWeights(f"no weights of {name}; fetch {SOURCES[name]} and give --weights {name}=FILE")
-    from prismaudio.backends.pretrained import panns, passt, vggish
-
-    return {"PANNs": panns.Panns, "PaSST": passt.Passt, "VGGish": vggish.Vggish}[name].from_file(
-        weights[name]
-    )
+    builders = {"PANNs": Panns.from_file, "PaSST": Passt.from_file, "VGGish": Vggish.from_file}
+    return builders[name](weights[name])
 
 
 def _lacking(metric: Metric, folders: Folders) -> str | None:
