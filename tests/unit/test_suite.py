@@ -198,7 +198,7 @@ def test_a_better_system_is_found_better_and_an_equal_one_is_not(tmp_path: Path,
 def test_systems_judged_against_other_references_are_not_compared(tmp_path: Path, folders: Folders) -> None:
     one = evaluated(tmp_path, folders)
     other = evaluated(tmp_path, folders._replace(references=write_sounds(tmp_path / "new", NAMES, seed=70)))
-    with pytest.raises(ProtocolsDiffer, match="the reference of 6 clips is not the same file"):
+    with pytest.raises(ProtocolsDiffer, match="the reference of 6 clips is not the same"):
         compare(one, other, FeatureCache(tmp_path / "cache"))
 
 

@@ -1,6 +1,6 @@
 """Which metrics there are, by name, and which of them can be had here: weights that are absent are said to be absent."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -120,6 +120,7 @@ def downloaded(name: str, weights: Mapping[str, Path]) -> SoundExtractor:
     """The extractor of a published network, from the file given for it."""
     if name not in weights:
         raise NoWeights(f"no weights of {name}; fetch {SOURCES[name]} and give --weights {name}=FILE")
+    builders: dict[str, Callable[[Path], SoundExtractor]]
     builders = {"PANNs": Panns.from_file, "PaSST": Passt.from_file, "VGGish": Vggish.from_file}
     return builders[name](weights[name])
 

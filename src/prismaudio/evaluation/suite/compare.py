@@ -22,7 +22,7 @@ from prismaudio.evaluation.metrics.paired import (
 from prismaudio.evaluation.suite.cache import FeatureCache
 from prismaudio.evaluation.suite.catalogue import of_embedding
 from prismaudio.evaluation.suite.metric import Gathered, Metric, Role, SetValue
-from prismaudio.evaluation.suite.report import Figure, FolderReport
+from prismaudio.evaluation.suite.report import ClipRecord, Figure, FolderReport
 from prismaudio.media.files import replacing
 from prismaudio.types import Audio
 
@@ -109,19 +109,24 @@ def check_alike(first: FolderReport, second: FolderReport) -> None:
     for name in sorted(first.extractors.keys() & second.extractors.keys()):
         if first.extractors[name] != second.extractors[name]:
             differ.append(f"the extractor {name} is not the same")
-    for role in ("reference", "video"):
+    for what in ("reference", "video", "text"):
         changed = [
             clip
             for clip in sorted(first.clips.keys() & second.clips.keys())
-            if first.clips[clip].files.get(role) != second.clips[clip].files.get(role)
+            if _beside(first.clips[clip], what) != _beside(second.clips[clip], what)
         ]
         if changed:
-            differ.append(f"the {role} of {len(changed)} clips is not the same file ({changed[0]})")
+            differ.append(f"the {what} of {len(changed)} clips is not the same ({changed[0]})")
     if differ:
         raise ProtocolsDiffer(
             f"cannot compare {first.system} and {second.system}: {'; '.join(differ)}; "
             "evaluate both in the same way"
         )
+
+
+def _beside(clip: ClipRecord, what: str) -> str | None:
+    """What a sound was judged beside, by its content."""
+    return clip.text if what == "text" else clip.files.get(what)  # type: ignore[call-overload]  # a role
 
 
 def _difference(

@@ -45,6 +45,7 @@ class ClipRecord(Config):
     """One clip that was measured."""
 
     files: dict[Role, str]  # role -> SHA-256
+    text: str | None = None
     seconds: float
     values: dict[str, float | None]  # metric -> value; None where it cannot be scored
     reasons: dict[str, str] = {}  # metric -> why not

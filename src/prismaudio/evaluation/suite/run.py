@@ -61,11 +61,11 @@ def evaluate_folder(
     bar = tqdm(found.clips, desc="clips", disable=None)
     gathering = gather(bar, choice.metrics, cache, config.reading)
     problems = found.problems | gathering.problems
-    measured = {metric.name: measure(metric, gathering.clips) for metric in choice.metrics}
-    figures = {
-        metric.name: figure_of(metric, measured[metric.name], len(gathering.clips), config)
-        for metric in choice.metrics
-    }
+    measured, figures = {}, {}
+    for metric in tqdm(choice.metrics, desc="figures", disable=None):
+        found_by_it = measure(metric, gathering.clips)
+        measured[metric.name] = found_by_it
+        figures[metric.name] = figure_of(metric, found_by_it, len(gathering.clips), config)
     figures |= {name: Figure(reason=reason) for name, reason in choice.unavailable}
     figures = {name: figures[name] for name in names() if name in figures}
     return FolderReport(
@@ -191,6 +191,7 @@ def _clips(
         own = {name: float(found.values[number]) for name, found in values.items()}
         records[gathered.name] = ClipRecord(
             files=gathering.digests[gathered.name],
+            text=gathered.text,
             seconds=float(gathered.features["sound", "basics"]["seconds"]),
             values={name: None if np.isnan(value) else value for name, value in own.items()},
             reasons={name: values[name].reasons[number] for name, value in own.items() if np.isnan(value)},
