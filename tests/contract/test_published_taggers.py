@@ -135,7 +135,7 @@ def test_the_ear_of_vggish_is_the_stated_formula() -> None:
         for a, b, c in zip(edges, edges[1:], edges[2:], strict=False)
     ]
     np.testing.assert_allclose(patches[1, 4].numpy(), np.log(np.array(bands) + 0.01), atol=1e-5)
-    assert torch.all(vggish.vggish_filters()[:, 0] == 0)
+    assert torch.all(vggish.vggish_filters()[:, 0] == 0)  # a constant is not heard
     assert vggish.vggish_patches(noise(0.3)).shape == (1, 96, 64)
     assert vggish.vggish_patches(noise(0.975)).shape == (1, 96, 64)
 
@@ -196,7 +196,7 @@ def test_attention_is_that_of_torch() -> None:
     torch.testing.assert_close(own(x), theirs(x, x, x, need_weights=False)[0])
 
 
-def test_passt_is_deterministic_the_same_alone_and_reads_the_patches_over_pitch_first() -> None:
+def test_passt_is_deterministic_the_same_alone_and_hears_to_the_end() -> None:
     network = small_passt().eval().requires_grad_(False)
     mel = torch.randn(3, 128, 1000, generator=torch.Generator().manual_seed(1))
     together, alone = network(mel), network(mel[1:2])
@@ -271,6 +271,20 @@ def test_other_files_are_refused_in_one_line(tmp_path: Path, load: Callable[[Pat
         load(tmp_path / "wrong.pth")
     with pytest.raises(CheckpointError, match="no weights at"):
         load(tmp_path / "absent.pth")
+
+
+def test_the_summary_of_cnn14_is_peak_plus_mean_over_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(panns, "WIDTHS", (4, 4, 4, 4, 4, 8))
+    torch.manual_seed(0)
+    network = panns.Cnn14().eval().requires_grad_(False)
+    maps: list[Tensor] = []
+    network.get_submodule("conv_block6").register_forward_hook(lambda _, __, output: maps.append(output))
+    mel = torch.randn(3, 64, 200) * 10 - 40
+    heard = network(mel)
+    pitches = maps[0].mean(dim=3)  # (B, width, K)
+    expected = torch.relu(network.fc1(pitches.max(dim=2).values + pitches.mean(dim=2)))
+    torch.testing.assert_close(heard.features, expected)
+    torch.testing.assert_close(network(mel[1:2]).logits, heard.logits[1:2], atol=1e-5, rtol=1e-5)
 
 
 def test_pooling_of_cnn14_halves_five_times_and_its_summary_is_peak_and_mean() -> None:

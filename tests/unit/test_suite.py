@@ -9,6 +9,7 @@ import pytest
 import torch
 from suite_folders import evaluated, sound, write_films, write_sounds
 
+from prismaudio.backends.extractor import Identity
 from prismaudio.backends.pretrained import passt
 from prismaudio.evaluation.suite.cache import FeatureCache
 from prismaudio.evaluation.suite.catalogue import names, parse_weights
@@ -85,6 +86,25 @@ def test_what_is_kept_but_damaged_is_computed_again(
         path.write_bytes(path.read_bytes()[:20])
     assert evaluated(tmp_path, folders) == first
     assert "computing it again" in caplog.text
+
+
+def test_what_another_version_or_other_weights_gave_is_not_reused(tmp_path: Path) -> None:
+    cache = FeatureCache(tmp_path)
+    one = Identity("ear", "1", "weights")
+    cache.get("content", one, "all", lambda: {"x": torch.ones(1)})
+    assert cache.load("content", one, "all") is not None
+    for other in (one._replace(version="2"), one._replace(digest="others"), one._replace(name="eye")):
+        assert cache.load("content", other, "all") is None
+    assert cache.load("changed", one, "all") is None
+    assert cache.load("content", one, "half") is None
+
+
+def test_the_place_of_a_sound_is_not_judged_by_a_mono_reference(tmp_path: Path, folders: Folders) -> None:
+    wide = write_sounds(tmp_path / "wide", NAMES, seed=50, left=0.3)
+    assert evaluated(tmp_path, folders._replace(references=wide), ALL).metrics["proxy_spatial"].clips == 6
+    mono = evaluated(tmp_path, folders, ALL)
+    assert mono.metrics["proxy_spatial"].value is None
+    assert "mono" in mono.clips["clip 0"].reasons["proxy_spatial"]
 
 
 def test_a_sound_gives_the_same_features_alone_and_after_others() -> None:

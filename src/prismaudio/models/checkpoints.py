@@ -41,11 +41,12 @@ CONFIG = "prismaudio"  # the metadata entry of our own files
 NAMES_SHOWN = 3
 PROGRAM = re.compile(r"Unsupported global: GLOBAL (\S+)")  # in torch's words
 WRAPPERS = ("state_dict", "model")  # names under which others put the tensors of a file
+NUMPY_SCALAR = np._core.multiarray.scalar  # type: ignore[attr-defined]  # what NumPy's pickles call
 # numbers that trainers wrote beside the weights with either NumPy, none of which can run anything
 NUMPY_NUMBERS: list[Any] = [
     np.dtype,
     *(type(np.dtype(kind)) for kind in ("float32", "float64", "int32", "int64")),
-    *((np._core.multiarray.scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    *((NUMPY_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
 ]
 # what the readers raise when bytes are not what they should be
 DAMAGE = (SafetensorError, pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError)

@@ -87,11 +87,9 @@ def vggish_patches(samples: Tensor) -> Tensor:
 
 @lru_cache(maxsize=1)
 def vggish_filters() -> Tensor:
-    """-> (M, F) bands of magnitude; the constant bin has no say."""
+    """-> (M, F) bands of magnitude."""
     hertz = torch.linspace(0, RATE / 2, SIZE // 2 + 1, dtype=torch.float64)
-    filters = triangles_over_mel(hertz, BANDS, LOW, HIGH)
-    filters[:, 0] = 0
-    return filters
+    return triangles_over_mel(hertz, BANDS, LOW, HIGH)
 
 
 def load_vggish(path: Path) -> VggishNetwork:
