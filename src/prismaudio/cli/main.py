@@ -12,7 +12,19 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from prismaudio.cli import annotate, convert, demo, download, evaluate, generate, plan, stage, train
+from prismaudio.cli import (
+    annotate,
+    convert,
+    demo,
+    download,
+    evaluate,
+    evaluate_folder,
+    generate,
+    listen,
+    plan,
+    stage,
+    train,
+)
 from prismaudio.errors import PrismAudioError
 
 EXIT_CODES = """\b
@@ -38,12 +50,24 @@ for command, summary in (
     (stage.stage, "Make short films whose sounds are known."),
     (annotate.annotate, "Let a planner write down the sound of many videos, to learn from."),
     (train.train, "Train the embedded model or a part of it."),
-    (evaluate.evaluate, "Measure it on films whose sounds are known."),
     (download.download, "Get the published weights."),
     (convert.convert, "Make published weights a folder of safetensors."),
     (demo.demo, "See it work on two videos that come with it."),
 ):
     app.command(short_help=summary, epilog=EXIT_CODES)(command)
+
+measuring = typer.Typer(cls=evaluate_folder.Evaluations, no_args_is_help=True, rich_markup_mode=None)
+measuring.callback(epilog=EXIT_CODES)(evaluate_folder.evaluations)
+measuring.command(evaluate_folder.BENCHMARK, hidden=True, epilog=EXIT_CODES)(evaluate.evaluate)
+measuring.command(short_help="Measure the sounds of any system.", epilog=EXIT_CODES)(evaluate_folder.folder)
+measuring.command(short_help="Is one system better than another?", epilog=EXIT_CODES)(evaluate_folder.compare)
+app.add_typer(measuring, name="evaluate", short_help="Measure generated sound.")
+
+asking = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+asking.callback(epilog=EXIT_CODES)(listen.listen)
+asking.command(short_help="A page for raters.", epilog=EXIT_CODES)(listen.make)
+asking.command(short_help="What their answers say.", epilog=EXIT_CODES)(listen.analyse)
+app.add_typer(asking, name="listen", short_help="Ask people: pages for listening tests, and their answers.")
 
 
 class Interrupted(BaseException):

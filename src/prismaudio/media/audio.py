@@ -31,12 +31,15 @@ LONGEST_GAP = 3600.0  # more is a damaged timestamp
 TICK = 0.002  # seconds; .mkv and .webm keep time in whole milliseconds
 
 
-def read_audio(path: Path | str, sample_rate: int = 44100, channels: int = 2) -> Audio:
-    """The whole sound of an audio or video file; sample 0 of a video's sound belongs to its first picture."""
+def read_audio(path: Path | str, sample_rate: int | None = 44100, channels: int = 2) -> Audio:
+    """The whole sound of an audio or video file; sample 0 of a video's sound belongs to its first picture.
+
+    With `sample_rate` None at the file's own rate.
+    """
     path = Path(path)
     samples, rate = _read_plain(path) or _read_any(path)
     audio = Audio(torch.from_numpy(_mix(samples, channels)), rate)
-    return resample(audio, sample_rate)
+    return audio if sample_rate is None else resample(audio, sample_rate)
 
 
 def write_audio(

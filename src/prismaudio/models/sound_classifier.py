@@ -41,11 +41,15 @@ class SoundClassifier(nn.Module):
 
     def forward(self, mel: Tensor) -> Tensor:
         """mel: (B, M, K) nats -> (B, C) logits"""
+        return self.head(self.features(mel))
+
+    def features(self, mel: Tensor) -> Tensor:
+        """mel: (B, M, K) nats -> (B, 16 width), what the classes are told from"""
         loudest = mel.amax(dim=(1, 2), keepdim=True)
         heard = (mel - loudest).clamp(min=-DYNAMIC_RANGE) / (DYNAMIC_RANGE / 2) + 1
         x = self.blocks(self.stem(heard[:, None].contiguous(memory_format=torch.channels_last)))
         frames = self.over_frequency(x.permute(0, 3, 1, 2).flatten(2))  # (B, K / 8, 8 width)
-        return self.head(torch.cat([frames.mean(dim=1), frames.amax(dim=1)], dim=1))
+        return torch.cat([frames.mean(dim=1), frames.amax(dim=1)], dim=1)
 
     @torch.no_grad()
     def probabilities(self, mel: Tensor) -> Tensor:

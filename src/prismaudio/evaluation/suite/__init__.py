@@ -1,0 +1,1 @@
+"""Measuring the sounds of any system: plain folders in, figures with intervals, counts and hashes out."""
