@@ -57,10 +57,10 @@ class Report(Config):
         names = list(self.systems[0].measures)
         rows = [["system", *names, "N", "s/scene"]]
         for system in self.systems:
-            figures = [_short(system.measures[name]) for name in names]
+            figures = [short(system.measures[name]) for name in names]
             rows.append([system.name, *figures, str(system.decoded), f"{system.seconds_per_scene:.2f}"])
         rows.append(["chance", *(f"{self.chance[n]:.2f}" if n in self.chance else "" for n in names), "", ""])
-        lines = [*_aligned(rows), "", "± is half the 95 % interval over scenes (bootstrap)."]
+        lines = [*aligned(rows), "", "± is half the 95 % interval over scenes (bootstrap)."]
         accuracy = ", ".join(f"{name} {value:.2f}" for name, value in self.judge_accuracy.items())
         lines.append(f"The judge of classes on real held-out recordings: {accuracy}.")
         if self.reconstruction is not None:
@@ -75,12 +75,14 @@ class Report(Config):
             temporary.write_text(self.model_dump_json(indent=1), encoding="utf-8")
 
 
-def _short(interval: Interval) -> str:
+def short(interval: Interval) -> str:
+    """A figure and half the width of its interval."""
     value, low, high = interval
     return "-" if math.isnan(value) else f"{value:.2f} ±{(high - low) / 2:.2f}"
 
 
-def _aligned(rows: list[list[str]]) -> list[str]:
+def aligned(rows: list[list[str]]) -> list[str]:
+    """Lines of columns, each as wide as its widest cell."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
 
