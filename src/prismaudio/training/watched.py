@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ from prismaudio.stage.scene import StageConfig, draw_scene
 from prismaudio.types import Frames
 
 PICTURES_FPS = 1.0  # half of what a planner looks at: pictures cost most of the time, and things stay a while
+CROPS = (60, 100, 140, 180, 220)  # frames
 MOTION_VIEW = View(MotionEncoder.fps, *MotionEncoder.frame_size, fit="stretch")
 
 
@@ -100,3 +102,32 @@ def _load(path: Path) -> WatchedScene:
         columns=state["columns"],
         camera_moves=state["camera_moves"],
     )
+
+
+class Crop(NamedTuple):
+    """A stretch of a scene, and the chance that goes with it."""
+
+    scene: int
+    start: int  # frame
+    frames: int
+    rng: np.random.Generator
+
+
+class Crops:
+    """Stretches that begin and end anywhere, as clips of the real world do. Crop i is a function of (seed, i).
+
+    Those of one batch are of one length: nothing is padded, for networks that normalise over all of a clip.
+    """
+
+    def __init__(self, scenes: Sequence[WatchedScene], batch_size: int, seed: int) -> None:
+        self.lengths = [len(scene.motion) for scene in scenes]
+        self.scenes = {k: [i for i, n in enumerate(self.lengths) if n >= k] for k in CROPS}
+        self.possible = [k for k in CROPS if self.scenes[k]]
+        self.batch_size, self.seed = batch_size, seed
+
+    def draw(self, index: int) -> Crop:
+        batch = np.random.default_rng((self.seed, index // self.batch_size, 1))
+        frames = int(batch.choice(self.possible))
+        rng = np.random.default_rng((self.seed, index))
+        scene = int(rng.choice(self.scenes[frames]))
+        return Crop(scene, int(rng.integers(self.lengths[scene] - frames + 1)), frames, rng)

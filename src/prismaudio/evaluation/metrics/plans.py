@@ -39,7 +39,7 @@ class PlanScores(NamedTuple):
 
 def score_plan(plan: Plan, truth: Plan, rankings: Rankings | None = None) -> PlanScores:
     """`plan` against `truth`. `rankings`: of the events whose names the planner chose among several."""
-    seen = on_screen(truth)
+    seen = truth.on_screen()
     pairs = matched_events(plan, seen)
     true, planned = _by_id(seen), _by_id(plan)
     errors = (azimuth_error(plan, seen, a, b) for a, b in pairs.items())
@@ -53,21 +53,6 @@ def score_plan(plan: Plan, truth: Plan, rankings: Rankings | None = None) -> Pla
         else tuple(true[b].label in rankings.get(a, ())[:GUESSES] for a, b in pairs.items()),
         azimuth_errors=tuple(error for error in errors if error is not None),
         valid=valid(plan),
-    )
-
-
-def on_screen(plan: Plan) -> Plan:
-    """The plan without what is only heard."""
-    seen = tuple(event for event in plan.semantic.events if event.on_screen)
-    ids = {event.id for event in seen}
-    spans = tuple(span for span in plan.temporal.spans if span.event in ids)
-    places = tuple(place for place in plan.spatial.places if place.event in ids)
-    return plan.model_copy(
-        update={
-            "semantic": plan.semantic.model_copy(update={"events": seen}),
-            "temporal": plan.temporal.model_copy(update={"spans": spans}),
-            "spatial": plan.spatial.model_copy(update={"places": places}),
-        }
     )
 
 
