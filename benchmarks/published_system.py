@@ -17,7 +17,7 @@ from prismaudio.backends.pretrained.t5gemma import T5GemmaEncoder
 from prismaudio.backends.pretrained.videoprism import VideoPrismEncoder
 from prismaudio.generation.engine import Engine
 from prismaudio.generation.fit import Fit
-from prismaudio.generation.loading import assets, load_eyes, load_planner
+from prismaudio.generation.loading import assets, load_eyes, load_perception
 from prismaudio.generation.placing import placed
 from prismaudio.generation.published import Encoders, PublishedModel
 from prismaudio.models.checkpoints import PrismAudioModel, build_prismaudio
@@ -137,7 +137,7 @@ def build(size: Size, engine: Engine, fit: Fit) -> PublishedModel:
         codec=filled("decoder", made.vae, torch.float32),
         encoders=fitted_encoders(video, sync, text, fit),
         eyes=load_eyes(assets()),
-        planner=load_planner(assets()),
+        perception=load_perception(assets()),
         fit=fit,
     )
 

@@ -21,14 +21,16 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @classmethod
-    def resolve(cls, preset: Path | None = None, overrides: Sequence[str] = ()) -> Self:
-        """Defaults, then a TOML preset, then `a.b=c` overrides."""
+    def resolve(
+        cls, preset: Path | None = None, overrides: Sequence[str] = (), option: str = "--set"
+    ) -> Self:
+        """Defaults, then a TOML preset, then `a.b=c` overrides, which came with `option`."""
         values: dict[str, Any] = {}
         if preset is not None:
             values = _read_toml(preset)
         for override in overrides:
-            _apply(values, override)
-        return cls.parse(values, source=preset.name if preset else "--set")
+            _apply(values, override, option)
+        return cls.parse(values, source=preset.name if preset else option)
 
     @classmethod
     def parse(cls, values: dict[str, Any], source: str) -> Self:
@@ -54,10 +56,10 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise BadConfig(f"{path}: not valid TOML: {error}") from error
 
 
-def _apply(values: dict[str, Any], override: str) -> None:
+def _apply(values: dict[str, Any], override: str, option: str) -> None:
     name, equals, text = override.partition("=")
     if not equals:
-        raise BadConfig(f"--set {override!r} has no '='; write --set name=value")
+        raise BadConfig(f"{option} {override!r} has no '='; write {option} name=value")
     *parents, leaf = name.strip().split(".")
     for parent in parents:
         values = values.setdefault(parent, {})

@@ -12,7 +12,7 @@ from torch import Tensor
 from prismaudio.generation import sampling
 from prismaudio.generation.engine import Engine, choose_engine, released_engine
 from prismaudio.generation.fit import Fit, NothingToLimit, fitted, whole
-from prismaudio.generation.loading import assets, load_eyes, load_planner
+from prismaudio.generation.loading import assets, load_eyes, load_perception
 from prismaudio.generation.memory import LEAST, Placement
 from prismaudio.generation.pipeline import Job, VideoToAudio
 from prismaudio.generation.published import Encoders, PublishedModel
@@ -50,7 +50,7 @@ def published(folder: Path, *, released: bool, fit: Fit | None = None) -> VideoT
     engine = released_engine("cpu") if released else choose_engine("cpu", "float32")
     model = PublishedModel(
         *(generator.model, generator.vae, encoders()),
-        *(load_eyes(assets()), load_planner(assets()), fit or whole(engine)),
+        *(load_eyes(assets()), load_perception(assets()), fit or whole(engine)),
         released=released,
     )
     return VideoToAudio(model, engine)

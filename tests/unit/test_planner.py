@@ -99,7 +99,7 @@ def test_most_strikes_of_held_out_films_are_found(model: EmbeddedModel) -> None:
         if len(found) == 5 or any(source.mode != "struck" for source in scene.sources):
             continue
         seen = looked_at(render(scene, 320, 224), model)
-        plan = model.think(seen, scene.duration)
+        plan = model.measure(seen, scene.duration).plan
         found.append(onset_f1(plan.onsets(), scene.plan(corpus).onsets()))
     assert len(found) == 5
     assert Matches.pooled(found).f1 > 0.6
@@ -108,5 +108,5 @@ def test_most_strikes_of_held_out_films_are_found(model: EmbeddedModel) -> None:
 def test_a_still_picture_makes_no_strike(model: EmbeddedModel) -> None:
     still = Frames(np.full((50, 224, 320, 3), 90, dtype=np.uint8), 25.0)
     seen = looked_at(still, model)
-    plan = model.think(seen, 2.0)
+    plan = model.measure(seen, 2.0).plan
     assert not any(span.hits for span in plan.temporal.spans)

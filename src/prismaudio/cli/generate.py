@@ -10,9 +10,14 @@ from prismaudio.cli.options import (
     DType,
     Duration,
     EngineName,
+    Fallback,
     Force,
+    Hint,
+    Language,
     Model,
     NegativePrompt,
+    PlannerName,
+    PlannerSettings,
     Prompt,
     Videos,
 )
@@ -39,6 +44,11 @@ def generate(
     plan: Annotated[
         Path | None, typer.Option(help="Play this plan instead of the planner's.", metavar="FILE")
     ] = None,
+    planner: PlannerName = "embedded",
+    fallback: Fallback = None,
+    planner_set: PlannerSettings = None,
+    hint: Hint = "",
+    language: Language = "English",
     caption: Annotated[
         str | None,
         typer.Option(help="Words for the text encoder, as they are, instead of thoughts.", metavar="TEXT"),
@@ -120,16 +130,20 @@ def generate(
       prismaudio generate *.mp4 -o sounds/ --takes 4
       prismaudio plan clip.mp4 -o plan.yaml      # edit plan.yaml, then
       prismaudio generate clip.mp4 --plan plan.yaml
+      prismaudio generate clip.mp4 --planner "caption:a dog barks twice, then a door slams"
+      prismaudio generate clip.mp4 --planner gemini --fallback embedded --hint "my workshop"
       prismaudio generate clip.mp4 --model FunAudioLLM/PrismAudio
     """
     from prismaudio.cli.outputs import check_outputs, sound_paths
+    from prismaudio.cli.planners import planner_of
     from prismaudio.cli.progress import ProgressBar
     from prismaudio.generation.many import generate_many
-    from prismaudio.generation.pipeline import Job, VideoToAudio
+    from prismaudio.generation.pipeline import VideoToAudio
+    from prismaudio.generation.thinking import Job
     from prismaudio.stages import Stages
 
     jobs = [
-        Job(video, prompt, negative_prompt, plan, caption, seed + take)
+        Job(video, prompt, negative_prompt, plan, caption, seed + take, hint)
         for video in videos
         for take in range(takes)
     ]
@@ -147,6 +161,7 @@ def generate(
         "guidance": guidance,
         "guided_from": low,
         "guided_to": high,
+        "language": language,
         "arm": arm,
         "loudness": level_of(loudness),
         "true_peak": true_peak,
@@ -157,6 +172,7 @@ def generate(
         with around.stage("load"):
             pipeline = VideoToAudio.from_pretrained(
                 model,
+                planner=planner_of(planner, fallback, planner_set),
                 device=device,
                 dtype=dtype,
                 engine=engine,

@@ -30,6 +30,34 @@ Model = Annotated[
         metavar="NAME",
     ),
 ]
+PlannerName = Annotated[
+    str,
+    typer.Option(
+        "--planner",
+        help="Who writes the thoughts: embedded; caption:SENTENCE; file:PLAN; local[:FOLDER or hub model]; "
+        "openai:MODEL[@URL]; gemini[:MODEL].",
+        metavar="NAME",
+    ),
+]
+Fallback = Annotated[
+    str | None,
+    typer.Option(help="Another planner, for when that one fails; default: give up.", metavar="NAME"),
+]
+PlannerSettings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--planner-set",
+        help="How a language model is asked: listen=true, evidence=told|kept|unused, footage=video|frames, "
+        "prose=true, adapter=FOLDER, timeout=SECONDS.",
+        metavar="A=B",
+    ),
+]
+Hint = Annotated[
+    str, typer.Option(help="What you know of the clip, for its planner: 'my workshop'.", metavar="TEXT")
+]
+Language = Annotated[
+    str, typer.Option(help="Of the words of the thoughts; language models speak most.", metavar="NAME")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.", metavar="NAME")]
 DType = Annotated[str, typer.Option("--dtype", help="auto, float32, bfloat16, float16.", metavar="NAME")]
 EngineName = Annotated[

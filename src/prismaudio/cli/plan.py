@@ -2,11 +2,23 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from prismaudio.cli.options import Device, Duration, Force, Model, NegativePrompt, Prompt
+from prismaudio.cli.options import (
+    Device,
+    Duration,
+    Fallback,
+    Force,
+    Hint,
+    Language,
+    Model,
+    NegativePrompt,
+    PlannerName,
+    PlannerSettings,
+    Prompt,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,6 +26,7 @@ if TYPE_CHECKING:
     from prismaudio.dimensions.diff import Change
     from prismaudio.dimensions.lint import Finding
     from prismaudio.dimensions.plan import Plan
+    from prismaudio.planning.base import Planner
 
 
 class Style(StrEnum):
@@ -48,6 +61,11 @@ def plan(
     ] = None,
     prompt: Prompt = "",
     negative_prompt: NegativePrompt = "",
+    planner: PlannerName = "embedded",
+    fallback: Fallback = None,
+    planner_set: PlannerSettings = None,
+    hint: Hint = "",
+    language: Language = "English",
     duration: Duration = None,
     read: Annotated[
         Path | None,
@@ -83,6 +101,8 @@ def plan(
     Examples:
       prismaudio plan clip.mp4
       prismaudio plan clip.mp4 -o plan.yaml --prompt "a hammer on an anvil"
+      prismaudio plan clip.mp4 --planner openai:Qwen/Qwen3-VL-8B-Instruct@http://localhost:8000/v1
+      prismaudio plan clip.mp4 --planner gemini --planner-set listen=true --language German
       prismaudio plan --check plan.yaml                      # exit code 1 if it contradicts itself
       prismaudio plan --diff plan.yaml edited.yaml
       prismaudio plan --read plan.yaml --arm without-spatial --timing numeric
@@ -90,6 +110,7 @@ def plan(
       prismaudio generate clip.mp4 --plan plan.yaml
     """
     from prismaudio.cli.outputs import PLAN_FILES, check_output
+    from prismaudio.cli.planners import planner_of
 
     if sum(given is not None for given in (read, check, diff)) > 1:
         raise typer.BadParameter("--read, --check and --diff do not go together")
@@ -106,7 +127,15 @@ def plan(
         out = out or source.with_name(f"{source.stem}.plan.yaml")
     check_output(out, PLAN_FILES, force=force, source=source)
     if read is None:
-        thoughts = think(source, prompt, negative_prompt, duration, model, device)
+        thinker = planner_of(planner, fallback, planner_set)
+        wishes = {
+            "prompt": prompt,
+            "negative_prompt": negative_prompt,
+            "hint": hint,
+            "language": language,
+            "duration": duration,
+        }
+        thoughts = think(source, thinker, model, device, wishes)
     else:
         thoughts = read_thoughts(read, duration)
     show(thoughts, kind, style, timing, arm, seed)
@@ -115,9 +144,7 @@ def plan(
         typer.echo(f"wrote {out}", err=kind is not Format.TEXT)
 
 
-def think(
-    video: Path, prompt: str, negative_prompt: str, duration: float | None, model: str, device: str
-) -> "Plan":
+def think(video: Path, planner: "Planner", model: str, device: str, wishes: dict[str, Any]) -> "Plan":
     """The planner's own thoughts, signed."""
     from importlib.metadata import version
 
@@ -125,10 +152,10 @@ def think(
     from prismaudio.generation.pipeline import VideoToAudio
 
     with ProgressBar() as progress:
-        pipeline = VideoToAudio.from_pretrained(model, device=device)
-        thoughts = pipeline.plan(
-            video, prompt=prompt, negative_prompt=negative_prompt, duration=duration, progress=progress
-        )
+        pipeline = VideoToAudio.from_pretrained(model, planner=planner, device=device)
+        thoughts = pipeline.plan(video, progress=progress, **wishes)
+    for note in thoughts.provenance.notes:
+        typer.echo(f"prismaudio: note: {note}", err=True)
     return thoughts.about(video, versions={"prismaudio": version("prismaudio")})
 
 

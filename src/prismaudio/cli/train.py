@@ -21,7 +21,9 @@ class Job(StrEnum):
 
     ALL = "all"
     CODEC = "codec"
-    PLANNER = "planner"
+    MOTION_READER = "motion-reader"
+    RECOGNISER = "recogniser"
+    STUDENT = "student"
     DIT = "dit"
     CLASSIFIER = "classifier"
     OOBLECK = "oobleck"
@@ -76,7 +78,9 @@ def train(
     run = {
         Job.ALL: train_all,
         Job.CODEC: train_codec,
-        Job.PLANNER: train_planner,
+        Job.MOTION_READER: train_motion_reader,
+        Job.RECOGNISER: train_recogniser,
+        Job.STUDENT: train_student,
         Job.DIT: train_dit,
         Job.CLASSIFIER: train_classifier_job,
         Job.OOBLECK: train_oobleck_job,
@@ -128,7 +132,13 @@ def train_all(corpus: "Corpus", out: Path, settings: Settings) -> None:
     from prismaudio.training.recipe import RecipeConfig, train_embedded
 
     train_embedded(
-        settings.read(RecipeConfig(), "codec.loop", "planner.loop", "dit.loop", "classifier.loop"),
+        settings.read(
+            RecipeConfig(),
+            *(
+                f"{part}.loop"
+                for part in ("codec", "motion_reader", "recogniser", "student", "dit", "classifier")
+            ),
+        ),
         corpus,
         out,
     )
@@ -143,13 +153,30 @@ def train_codec(corpus: "Corpus", out: Path, settings: Settings) -> None:
     recipe.make_codec(config, corpus, out, out / "weights")
 
 
-def train_planner(corpus: "Corpus", out: Path, settings: Settings) -> None:
+def train_motion_reader(corpus: "Corpus", out: Path, settings: Settings) -> None:
     from prismaudio.training import recipe
 
     config = recipe.RecipeConfig()
-    config = config.model_copy(update={"planner": settings.read(config.planner, "loop")})
-    recipe.make_pools(config, corpus, out)
-    recipe.make_planner(config, out, out / "weights")
+    config = config.model_copy(update={"motion_reader": settings.read(config.motion_reader, "loop")})
+    recipe.make_motion_reader(config, corpus, out, out / "weights")
+
+
+def train_recogniser(corpus: "Corpus", out: Path, settings: Settings) -> None:
+    from prismaudio.training import recipe
+
+    config = recipe.RecipeConfig()
+    config = config.model_copy(update={"recogniser": settings.read(config.recogniser, "loop")})
+    recipe.make_recogniser(config, corpus, out, out / "weights")
+
+
+def train_student(corpus: "Corpus", out: Path, settings: Settings) -> None:
+    from prismaudio.training import recipe
+
+    config = recipe.RecipeConfig()
+    config = config.model_copy(update={"student": settings.read(config.student, "loop")})
+    recipe.make_motion_reader(config, corpus, out, out / "weights")
+    recipe.make_recogniser(config, corpus, out, out / "weights")
+    recipe.make_student(config, corpus, out, out / "weights")
 
 
 def train_dit(corpus: "Corpus", out: Path, settings: Settings) -> None:

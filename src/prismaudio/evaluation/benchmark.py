@@ -141,7 +141,7 @@ class Entrant:
         self.name = name
         self.system = system
         self.classifier = classifier
-        self.scores: list[SceneScores] = []
+        self.scores: dict[int, SceneScores] = {}  # by the number of the scene
         self.shuffled: list[SceneScores] = []
         self.failures: dict[int, str] = {}
         self.seconds = 0.0
@@ -161,14 +161,19 @@ class Entrant:
         except PrismAudioError as error:
             self.failures[task.index] = str(error)
             return
-        self.scores.append(score(self.previous, task.plan, self.classifier, struck_only=task.struck_only))
+        self.scores[task.index] = score(
+            self.previous, task.plan, self.classifier, struck_only=task.struck_only
+        )
 
     def reports(self, config: BenchmarkConfig) -> list[SystemReport]:
         """Call once, after the last scene: the system's own report, and that of its sounds in wrong places."""
         if self.first is not None:
             self._judge_in_wrong_place(self.first)
-        named = {self.name: self.scores, f"{self.name}, shuffled": self.shuffled}
-        return [self._report(name, scores, config) for name, scores in named.items()]
+        return [self.report(config), self._report(f"{self.name}, shuffled", self.shuffled, config)]
+
+    def report(self, config: BenchmarkConfig) -> SystemReport:
+        """The system's own."""
+        return self._report(self.name, list(self.scores.values()), config)
 
     def _judge_in_wrong_place(self, task: Task) -> None:
         if self.previous is not None:

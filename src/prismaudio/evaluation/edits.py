@@ -17,6 +17,7 @@ from prismaudio.dimensions.spatial import Key, SpatialThought
 from prismaudio.dimensions.temporal import Span, TemporalThought
 from prismaudio.evaluation.metrics.direction import listen
 from prismaudio.evaluation.metrics.onsets import DETECTOR, FIRST_JUDGED, TOLERANCE
+from prismaudio.evaluation.report import Saved
 from prismaudio.generation.options import Options
 from prismaudio.generation.pipeline import VideoToAudio
 from prismaudio.stage.corpus import Corpus, Split
@@ -57,7 +58,9 @@ class Tally(NamedTuple):
         return f"{self.heard} of {self.tried}" + (f", not in scenes {list(self.missed)}" * bool(self.missed))
 
 
-class EditsReport(NamedTuple):
+class EditsReport(Saved):
+    """How many edits were heard."""
+
     moved: Tally
     exchanged: Tally
 
@@ -68,8 +71,8 @@ class EditsReport(NamedTuple):
 def run_edits(model: VideoToAudio, corpus: Corpus, config: EditsConfig, options: Options) -> EditsReport:
     """`count` scenes for each kind of edit: the first of the split in which it can be made and judged."""
     return EditsReport(
-        _tally(_moves(model, corpus, config, options), config.count, "moving hits"),
-        _tally(_exchanges(model, corpus, config, options), config.count, "exchanging sides"),
+        moved=_tally(_moves(model, corpus, config, options), config.count, "moving hits"),
+        exchanged=_tally(_exchanges(model, corpus, config, options), config.count, "exchanging sides"),
     )
 
 

@@ -1,17 +1,16 @@
 """What was found about planners, as a table for people and as JSON for programs; every figure with its 95 % interval."""
 
-from pathlib import Path
 from typing import Any
 
 from prismaudio.config import Config
-from prismaudio.evaluation.report import Measures, aligned, short
-from prismaudio.media.files import replacing
+from prismaudio.evaluation.report import Measures, Saved, aligned, short
 
 LEGEND = """\
 event F1: hits and beginnings of continuous sounds within 80 ms of those on screen; 'with unseen': of off-screen ones too.
 same events: whole events that agree in their moments (F1). Of these: is the name right (top-1, top-5), and how far is
 the path from the true one, mean over the sound, median over events (the screen is 2 wide).
-valid: the text reads back to the same events and moments without contradiction. ± is half the 95 % interval over scenes."""
+valid: the text reads back to the same events and moments without contradiction.
+± is half the 95 % interval over scenes (bootstrap)."""
 
 
 class PlannerReport(Config):
@@ -21,11 +20,11 @@ class PlannerReport(Config):
     measures: dict[str, Measures]  # "all", "camera still", "camera moves" -> the figures
     scenes: int
     camera_moves: int  # of them, those in which the camera drifts or shakes
-    seconds_per_clip: float  # to write about 9 s of film, once it is watched
+    seconds_per_clip: float  # to measure in and write about 9 s of film, once it is watched
     failures: dict[int, str] = {}  # scene -> why there is no plan of it: scored as an empty one
 
 
-class PlannersReport(Config):
+class PlannersReport(Saved):
     planners: tuple[PlannerReport, ...]
     watching_seconds_per_clip: float  # to watch 9 s of film, once for all planners
     settings: dict[str, Any]
@@ -42,10 +41,7 @@ class PlannersReport(Config):
                 figures = [short(measures[name]) for name in names]
                 seconds = f"{planner.seconds_per_clip:.2f}" if part == "all" else ""
                 rows.append([planner.name, part, *figures, str(counts[part]), seconds])
-        watching = f"Watching 9 s of film took {self.watching_seconds_per_clip:.2f} s, before 's/clip' of writing."
+        watching = (
+            f"Watching 9 s of film took {self.watching_seconds_per_clip:.2f} s, before 's/clip' of writing."
+        )
         return "\n".join([*aligned(rows), "", LEGEND, watching])
-
-    def save(self, path: Path) -> None:
-        """Write JSON, whole or not at all; what could not be measured is null."""
-        with replacing(path) as temporary:
-            temporary.write_text(self.model_dump_json(indent=1), encoding="utf-8")

@@ -18,11 +18,13 @@ from prismaudio.dimensions.plan import Plan
 from prismaudio.errors import PrismAudioError
 from prismaudio.evaluation.metrics.bootstrap import bootstrap
 from prismaudio.evaluation.metrics.onsets import TOLERANCE, Matches
-from prismaudio.evaluation.metrics.plans import SAME, PlanScores, Rankings, score_plan
+from prismaudio.evaluation.metrics.plans import SAME, PlanScores, score_plan
 from prismaudio.evaluation.planner_report import PlannerReport, PlannersReport
 from prismaudio.evaluation.report import Measures
 from prismaudio.generation.pictures import FramesFilm
-from prismaudio.generation.watch import Eyes, Seen, watch
+from prismaudio.generation.watch import Eyes, Seen, measured, watch
+from prismaudio.planning.base import Planner, PlanRequest, frames_of
+from prismaudio.planning.embedded import EmbeddedPlanner
 from prismaudio.stage.corpus import Corpus, Split
 from prismaudio.stage.render import FPS, Theatre
 from prismaudio.stage.scene import StageConfig, draw_scene
@@ -42,25 +44,6 @@ class PlannersConfig(Config):
     stage: StageConfig = StageConfig()
 
 
-class Planned(NamedTuple):
-    """What a planner says of one scene."""
-
-    plan: Plan
-    rankings: Rankings | None = None  # None: it ranks no names
-
-
-class WatchedFilm(NamedTuple):
-    """One scene, as all planners are shown it."""
-
-    frames: Frames
-    seen: Seen
-    duration: float  # seconds
-    index: int
-
-
-Entrant = Callable[[WatchedFilm], Planned]
-
-
 class SceneScores(NamedTuple):
     """One plan and the scene that it is about."""
 
@@ -78,27 +61,34 @@ class Tally:
 
 
 def compare_planners(
-    planners: Mapping[str, Entrant], corpus: Corpus, eyes: Eyes, config: PlannersConfig | None = None
+    planners: Sequence[Planner],
+    corpus: Corpus,
+    eyes: Eyes,
+    perception: EmbeddedPlanner,
+    config: PlannersConfig | None = None,
 ) -> PlannersReport:
-    """Let every planner write about the same scenes. One that raises a `PrismAudioError` wrote an empty plan."""
+    """Let every planner write about the same scenes, told what `perception` measured in them.
+
+    One that raises a `PrismAudioError` wrote an empty plan.
+    """
     config = config or PlannersConfig()
-    tallies = {name: Tally() for name in planners}
+    tallies = [Tally() for _ in planners]
     watching = footage = 0.0
-    for film, truth, moves, seconds in tqdm(scenes(corpus, eyes, config), total=config.count):
-        watching, footage = watching + seconds, footage + film.duration
-        for name, planner in planners.items():
-            _let_write(planner, tallies[name], film, truth, moves)
+    for scene in tqdm(watched_scenes(corpus, eyes, config), total=config.count):
+        watching, footage = watching + scene.seconds, footage + scene.truth.duration
+        for planner, tally in zip(planners, tallies, strict=True):
+            _let_write(planner, tally, scene, perception)
     return PlannersReport(
         planners=tuple(
             PlannerReport(
-                name=name,
+                name=planner.name,
                 measures=summarise(tally.scores, config),
                 scenes=len(tally.scores),
                 camera_moves=sum(scene.camera_moves for scene in tally.scores),
                 seconds_per_clip=tally.seconds / footage * CLIP,
                 failures=tally.failures,
             )
-            for name, tally in tallies.items()
+            for planner, tally in zip(planners, tallies, strict=True)
         ),
         watching_seconds_per_clip=watching / footage * CLIP,
         settings={
@@ -111,10 +101,19 @@ def compare_planners(
     )
 
 
-def scenes(
-    corpus: Corpus, eyes: Eyes, config: PlannersConfig
-) -> Iterator[tuple[WatchedFilm, Plan, bool, float]]:
-    """One at a time: the film, the truth, whether the camera moves, and how long it took to watch."""
+class WatchedScene(NamedTuple):
+    """One scene, as all planners are shown it."""
+
+    number: int
+    truth: Plan
+    frames: Frames
+    seen: Seen
+    camera_moves: bool
+    seconds: float  # that watching took
+
+
+def watched_scenes(corpus: Corpus, eyes: Eyes, config: PlannersConfig) -> Iterator[WatchedScene]:
+    """One at a time."""
     for index in range(config.count):
         scene = draw_scene(config.seed, index, config.split, corpus, config.stage)
         theatre = Theatre(scene, *PICTURE_SIZE)
@@ -123,19 +122,26 @@ def scenes(
         start = time.perf_counter()
         seen = watch(FramesFilm(frames), eyes, scene.duration, lambda share: None)
         seconds = time.perf_counter() - start
-        film = WatchedFilm(frames, seen, scene.duration, index)
-        yield film, scene.plan(corpus), theatre.camera_moves, seconds
+        yield WatchedScene(index, scene.plan(corpus), frames, seen, theatre.camera_moves, seconds)
 
 
-def _let_write(planner: Entrant, tally: Tally, film: WatchedFilm, truth: Plan, moves: bool) -> None:
+def _let_write(planner: Planner, tally: Tally, scene: WatchedScene, perception: EmbeddedPlanner) -> None:
     start = time.perf_counter()
+    duration = scene.truth.duration
     try:
-        planned = planner(film)
+        plan = planner.plan(
+            PlanRequest(
+                duration=duration,
+                frames=frames_of(scene.frames, duration),
+                evidence=measured(perception, scene.seen, duration) if planner.measures else None,
+                seed=scene.number,
+            )
+        )
     except PrismAudioError as error:
-        planned = Planned(Plan(duration=film.duration))
-        tally.failures[film.index] = str(error)
+        plan = Plan(duration=duration)
+        tally.failures[scene.number] = str(error)
     tally.seconds += time.perf_counter() - start
-    tally.scores.append(SceneScores(score_plan(planned.plan, truth, planned.rankings), moves))
+    tally.scores.append(SceneScores(score_plan(plan, scene.truth), scene.camera_moves))
 
 
 def summarise(scenes: Sequence[SceneScores], config: PlannersConfig) -> dict[str, Measures]:

@@ -44,7 +44,16 @@ class ReconstructionReport(Config):
     share_within: Interval  # within 0.1 ms and 2 dB
 
 
-class Report(Config):
+class Saved(Config):
+    """Figures that can be kept."""
+
+    def save(self, path: Path) -> None:
+        """Write JSON, whole or not at all; what could not be measured is null."""
+        with replacing(path) as temporary:
+            temporary.write_text(self.model_dump_json(indent=1), encoding="utf-8")
+
+
+class Report(Saved):
     systems: tuple[SystemReport, ...]
     chance: dict[str, float]
     judge_accuracy: dict[str, float]  # of the sound classifier on real recordings of the split
@@ -68,11 +77,6 @@ class Report(Config):
         for name, parts in self.made_by.items():
             lines.append(f"{name}: {', '.join(f'{need} by {model}' for need, model in parts.items())}.")
         return "\n".join(lines)
-
-    def save(self, path: Path) -> None:
-        """Write JSON, whole or not at all; what could not be measured is null."""
-        with replacing(path) as temporary:
-            temporary.write_text(self.model_dump_json(indent=1), encoding="utf-8")
 
 
 def short(interval: Interval) -> str:

@@ -19,11 +19,12 @@ from prismaudio.generation.mastering import Mastered, Take, levelled
 from prismaudio.generation.model import Clip, Wording, covering, seconds_of
 from prismaudio.generation.options import Options
 from prismaudio.generation.pictures import Film
-from prismaudio.generation.watch import Eyes, Seen, watch
+from prismaudio.generation.watch import Eyes, Seen, measured, watch
 from prismaudio.models.conditioning import Features
 from prismaudio.models.dit import ConditionedDiT, Prepared
 from prismaudio.models.mel_codec import MelStereoCodec
 from prismaudio.planning.embedded import EmbeddedPlanner
+from prismaudio.planning.evidence import Evidence
 from prismaudio.stages import Report
 
 MOTION_FPS = 25
@@ -36,7 +37,7 @@ class EmbeddedModel:
 
     eyes: Eyes
     words: WordTable
-    planner: EmbeddedPlanner
+    perception: EmbeddedPlanner
     dit: ConditionedDiT
     codec: MelStereoCodec
 
@@ -59,8 +60,8 @@ class EmbeddedModel:
     def watch(self, film: Film, clip: Clip, report: Report) -> Seen:
         return watch(film, self.eyes, clip.seconds, report)
 
-    def think(self, seen: Seen, seconds: float) -> Plan:
-        return self.planner.plan(seen.motion, seen.columns, seen.image_classes, seconds)
+    def measure(self, seen: Seen, seconds: float) -> Evidence:
+        return measured(self.perception, seen, seconds)
 
     def tell(self, plan: Plan, seen: Seen | None, layout: Layout, wording: Wording) -> Sequence[ClipFeatures]:
         frame = seconds_of(self.codec)
@@ -80,7 +81,6 @@ class EmbeddedModel:
             "picture": self.eyes.vision.name,
             "motion": self.eyes.motion.name,
             "words": self.words.name,
-            "planner": self.planner.name,
             "generator": "embedded-dit",
             "codec": "embedded-mel-stereo",
         }

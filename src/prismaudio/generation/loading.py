@@ -30,6 +30,7 @@ from prismaudio.weights.folder import HUB_FILES, find_files, load_generator
 
 EMBEDDED = "embedded"
 EMBEDDED_FILE = "dit.safetensors"  # by which a folder of embedded weights is known
+MOTION_READER, RECOGNISER = "motion_reader.safetensors", "recogniser.safetensors"
 
 
 class Loading(Config):
@@ -87,7 +88,7 @@ def load_embedded(folder: Path | None = None) -> EmbeddedModel:
     return EmbeddedModel(
         eyes=load_eyes(folder),
         words=WordTable(),
-        planner=load_planner(folder),
+        perception=load_perception(folder),
         dit=load_dit(folder / EMBEDDED_FILE),
         codec=load_codec(folder / "codec.safetensors"),
     )
@@ -96,7 +97,7 @@ def load_embedded(folder: Path | None = None) -> EmbeddedModel:
 def load_published(
     name: str, choices: Loading, engine: Engine, fit: Fit, progress: Progress | None = None
 ) -> PublishedModel:
-    """The published model from a folder or the hub, with its encoders; the embedded planner writes its thoughts."""
+    """The published model from a folder or the hub, with its encoders; the embedded networks measure what moves."""
     found = find_files(resolve(name, (), HUB_FILES, progress))
     generator = load_generator(found, engine.dtype)
     return PublishedModel(
@@ -106,7 +107,7 @@ def load_published(
             found, engine, fit, Sources(choices.video_encoder, choices.text_encoder, progress)
         ),
         eyes=load_eyes(assets()),
-        planner=load_planner(assets()),
+        perception=load_perception(assets()),
         fit=fit,
         style=choices.text_style,
         released=choices.reproduce_release,
@@ -119,12 +120,12 @@ def load_eyes(folder: Path) -> Eyes:
     return Eyes(MotionEncoder(), VisionEncoder(ImageNetwork(), projection.eval()))
 
 
-def load_planner(folder: Path) -> EmbeddedPlanner:
+def load_perception(folder: Path) -> EmbeddedPlanner:
     return EmbeddedPlanner(load_motion_reader(folder), load_recogniser(folder))
 
 
 def load_motion_reader(folder: Path) -> MotionReader:
-    path = folder / "motion_reader.safetensors"
+    path = folder / MOTION_READER
     reader = MotionReader(**read_config(path))
     load_weights(path, reader)
     return reader.eval()
@@ -132,7 +133,7 @@ def load_motion_reader(folder: Path) -> MotionReader:
 
 def load_recogniser(folder: Path) -> Recogniser:
     recogniser = Recogniser(len(VOCABULARY))
-    load_weights(folder / "recogniser.safetensors", recogniser)
+    load_weights(folder / RECOGNISER, recogniser)
     return recogniser.eval()
 
 

@@ -5,7 +5,8 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from prismaudio.errors import PrismAudioError
-from prismaudio.generation.pipeline import Generation, Job, VideoToAudio
+from prismaudio.generation.pipeline import Generation, VideoToAudio
+from prismaudio.generation.thinking import Job
 
 
 class Failure(NamedTuple):

@@ -18,15 +18,16 @@ from prismaudio.generation.pictures import Film
 from prismaudio.models.codec import Codec
 from prismaudio.models.conditioning import Features
 from prismaudio.models.dit import ConditionedDiT, Prepared
+from prismaudio.planning.evidence import Evidence
 from prismaudio.stages import Report
 
 
 class Clip(NamedTuple):
-    """How much of a film is wanted, and whether thoughts about it are."""
+    """How much of a film is wanted, and whether moments and places are to be measured in it."""
 
     seconds: float
     layout: Layout  # of its one sound
-    thinking: bool = True  # False where a plan is given, so that its planner need not look
+    measuring: bool = True  # False where a plan is given, or its planner needs no measurements
 
 
 class Wording(NamedTuple):
@@ -75,8 +76,8 @@ class Model(Protocol):
         """Perceive the film once; what is seen is understood by the model itself."""
         ...
 
-    def think(self, seen: Any, seconds: float) -> Plan:
-        """The planner's thoughts about what was seen."""
+    def measure(self, seen: Any, seconds: float) -> Evidence:
+        """What was perceived, for a planner to make its thoughts of; only of a film watched with `Clip.measuring`."""
         ...
 
     def tell(self, plan: Plan, seen: Any | None, layout: Layout, wording: Wording) -> Sequence[ClipFeatures]:

@@ -6,6 +6,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from prismaudio.config import Config
 from prismaudio.dimensions.arms import Arm
+from prismaudio.planning.base import ENGLISH
 
 
 class Options(Config):
@@ -23,6 +24,7 @@ class Options(Config):
         0.0, ge=0, le=1, description="flow times outside are not guided, at half the cost"
     )
     guided_to: float = Field(1.0, ge=0, le=1)
+    language: str = Field(ENGLISH, description="of the words of the plan, where its planner speaks it")
     arm: Arm = Field(Arm.DECOMPOSED, description="how much of the thoughts is told: see dimensions/arms.py")
     loudness: float | None = Field(-23.0, ge=-70, le=0, description="LUFS; None leaves the level as it is")
     true_peak: float = Field(-1.0, ge=-60, le=0, description="dBTP that is not passed")

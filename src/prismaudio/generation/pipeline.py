@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from prismaudio.dimensions.arms import Arm
 from prismaudio.dimensions.lint import lint
@@ -11,15 +11,16 @@ from prismaudio.dimensions.plan import Plan
 from prismaudio.errors import PrismAudioError
 from prismaudio.generation.engine import Engine, decode
 from prismaudio.generation.loading import Loading, load
-from prismaudio.generation.long import Layout
 from prismaudio.generation.mastering import Take
-from prismaudio.generation.model import Clip, Model, Wording
+from prismaudio.generation.model import Model, Wording
 from prismaudio.generation.options import Options
-from prismaudio.generation.pictures import Film, open_film
-from prismaudio.generation.prompting import apply_prompt
-from prismaudio.generation.sampling import LatentSampler, Request, check_seed
+from prismaudio.generation.sampling import LatentSampler, Request
+from prismaudio.generation.thinking import Job, Thinker, Watched, ready
 from prismaudio.media.audio import write_audio
 from prismaudio.media.mux import mux
+from prismaudio.planning.base import ENGLISH, Planner
+from prismaudio.planning.choose import choose_planner
+from prismaudio.planning.perception import PerceptionPlanner
 from prismaudio.stages import Progress, Stages
 from prismaudio.types import Audio, Frames
 
@@ -60,45 +61,36 @@ class Generation:
             mux(self.source, self.audio, path)
 
 
-class Job(NamedTuple):
-    """One sound to be made: of which pictures, and with what told beforehand."""
-
-    video: Path | str | Frames
-    prompt: str | None = None
-    negative_prompt: str | None = None
-    plan: Plan | Path | str | None = None
-    caption: str | None = None
-    seed: int = 0
-
-
-class Watched(NamedTuple):
-    """A job whose pictures were seen and thought about."""
-
-    seen: Any
-    plan: Plan
-    seconds: float
-
-
 class VideoToAudio:
     """Sound for silent video: `VideoToAudio.from_pretrained("embedded")("clip.mp4").save("clip.sound.mp4")`."""
 
-    def __init__(self, model: Model, engine: Engine) -> None:
+    def __init__(self, model: Model, engine: Engine, planner: Planner | None = None) -> None:
         self.model = model
         self.engine = engine
+        self.planner = planner or PerceptionPlanner()
         model.arrange(engine)
         self.codec = model.codec
         self.sampler = LatentSampler(model, engine)
 
     @classmethod
     def from_pretrained(
-        cls, name: Path | str = "embedded", *, progress: Progress | None = None, **choices: Any
+        cls,
+        name: Path | str = "embedded",
+        *,
+        planner: Planner | str = "embedded",
+        progress: Progress | None = None,
+        **choices: Any,
     ) -> Self:
         """name: "embedded" for the weights in this package; a folder that training, `prismaudio download` or
         `prismaudio convert` wrote; or a model on the hub, "FunAudioLLM/PrismAudio".
 
+        planner: who writes the thoughts, a name as of `planning.choose.choose_planner`, or one that was made there.
         choices: the fields of `loading.Loading` - device, dtype, engine, reproduce_release and more.
         """
-        return cls(*load(str(name), Loading.parse(choices, source="from_pretrained"), progress))
+        loading = Loading.parse(choices, source="from_pretrained")
+        thinker = choose_planner(planner) if isinstance(planner, str) else planner
+        model, engine = load(str(name), loading, progress)
+        return cls(model, engine, thinker)
 
     def plan(
         self,
@@ -106,15 +98,17 @@ class VideoToAudio:
         *,
         prompt: str | None = None,
         negative_prompt: str | None = None,
+        hint: str | None = None,
+        language: str = ENGLISH,
         duration: float | None = None,
         progress: Progress | None = None,
     ) -> Plan:
         """The four thoughts about `video`, to be read, edited and given back to a call."""
-        options = Options.parse({"duration": duration}, source="options")
-        watched = self._watch(open_film(video), options, Stages(progress))
-        return told(watched, Job(video, prompt, negative_prompt)).plan
+        options = Options.parse({"duration": duration, "language": language}, source="options")
+        job = Job(video, prompt, negative_prompt, hint=hint)
+        return Thinker(self.model, self.planner, options, Stages(progress))(job).plan
 
-    def __call__(
+    def __call__(  # noqa: PLR0913  # the whole system behind one call
         self,
         video: Path | str | Frames,
         *,
@@ -122,6 +116,7 @@ class VideoToAudio:
         negative_prompt: str | None = None,
         plan: Plan | Path | str | None = None,
         caption: str | None = None,
+        hint: str | None = None,
         seed: int = 0,
         progress: Progress | None = None,
         **choices: Any,
@@ -129,10 +124,10 @@ class VideoToAudio:
         """A sound exactly as long as the picture of `video`, or as its first `duration` seconds.
 
         prompt, negative_prompt: phrases separated by commas, see `prompting.py`. plan: what to play, instead of
-        what the planner sees. caption: words for the text encoder, as they are, instead of the plan's. choices: the
-        fields of `options.Options`. Equal calls give equal sounds.
+        what the planner sees. caption: words for the text encoder, as they are, instead of the plan's. hint: what you
+        know of the clip, for its planner. choices: the fields of `options.Options`. Equal calls give equal sounds.
         """
-        job = Job(video, prompt, negative_prompt, plan, caption, seed)
+        job = Job(video, prompt, negative_prompt, plan, caption, seed, hint)
         return self.batch([job], progress=progress, **choices)[0]
 
     def batch(
@@ -144,7 +139,8 @@ class VideoToAudio:
         """
         options, stages = Options.parse(choices, source="options"), Stages(progress)
         jobs = ready(jobs)
-        watched = self._watch_all(jobs, options, stages)
+        think = Thinker(self.model, self.planner, options, stages)
+        watched = [think(job) for job in jobs]
         takes = self._sound(watched, jobs, options, stages)
         with stages.stage("master"):
             mastered = self.model.master(takes, options)
@@ -164,33 +160,7 @@ class VideoToAudio:
 
     def backends(self) -> dict[str, str]:
         """What for -> the model that does it."""
-        return self.model.backends()
-
-    def _watch_all(self, jobs: Sequence[Job], options: Options, stages: Stages) -> list[Watched]:
-        """Every film once, however many jobs it has; takes of one film share one plan, so it is read once."""
-        films: dict[tuple[str | int, bool], Watched] = {}
-        takes: dict[tuple[object, ...], Watched] = {}
-        watched = []
-        for job in jobs:
-            thinking = job.plan is None and job.caption is None
-            name = id(job.video) if isinstance(job.video, Frames) else str(job.video)
-            if (name, thinking) not in films:
-                films[name, thinking] = self._watch(open_film(job.video), options, stages, thinking=thinking)
-            take = (name, thinking, id(job.plan), job.prompt, job.negative_prompt)
-            if take not in takes:
-                takes[take] = told(films[name, thinking], job)
-            watched.append(takes[take])
-        return watched
-
-    def _watch(self, film: Film, options: Options, stages: Stages, *, thinking: bool = True) -> Watched:
-        seconds = film.seconds if options.duration is None else min(film.seconds, options.duration)
-        clip = Clip(seconds, Layout.covering(self.model.frames(seconds)), thinking)
-        with stages.stage("watch") as report:
-            seen = self.model.watch(film, clip, report)
-        if not thinking:
-            return Watched(seen, Plan(duration=seconds), seconds)
-        with stages.stage("plan"):
-            return Watched(seen, self.model.think(seen, seconds), seconds)
+        return self.model.backends() | {"planner": self.planner.name}
 
     def _sound(
         self, watched: Sequence[Watched], jobs: Sequence[Job], options: Options, stages: Stages
@@ -210,24 +180,10 @@ class VideoToAudio:
         return takes
 
 
-def ready(jobs: Sequence[Job]) -> list[Job]:
-    """The jobs, seeds checked and plans read, each file once: mistakes are told before anything is watched."""
-    for job in jobs:
-        check_seed(job.seed)
-    files = {str(job.plan) for job in jobs if job.plan is not None and not isinstance(job.plan, Plan)}
-    plans = {file: Plan.load(Path(file)) for file in sorted(files)}
-    return [job._replace(plan=plans.get(str(job.plan), job.plan)) if plans else job for job in jobs]
-
-
-def told(watched: Watched, job: Job) -> Watched:
-    """With what the user said instead of, or on top of, the planner's thoughts."""
-    plan = job.plan if isinstance(job.plan, Plan) else watched.plan
-    return watched._replace(plan=apply_prompt(plan, job.prompt, job.negative_prompt))
-
-
 def wording(job: Job, options: Options) -> Wording:
     """Takes of one clip are worded alike, unless chance words them."""
-    return Wording(job.caption, options.arm, job.seed if options.arm is Arm.RANDOM else 0)
+    arm = job.arm or options.arm
+    return Wording(job.caption, arm, job.seed if arm is Arm.RANDOM else 0)
 
 
 def notes(plan: Plan, seconds: float, job: Job) -> tuple[str, ...]:
@@ -238,7 +194,9 @@ def notes(plan: Plan, seconds: float, job: Job) -> tuple[str, ...]:
     unsure = [event.sound for event in plan.semantic.events if event.confidence < UNSURE]
     if unsure:
         found.append(f"unsure what is seen ({', '.join(unsure)}?); say it with --prompt")
-    if job.plan is not None:
+    if job.plan is None:
+        found += plan.provenance.notes
+    else:
         found += [str(finding) for finding in lint(plan) if finding.severity == "error"]
         if not isinstance(job.video, Frames) and (note := plan.mismatch(Path(job.video))):
             found.append(note)

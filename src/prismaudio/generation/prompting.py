@@ -4,7 +4,7 @@ A prompt is a list of phrases, separated by commas.
 - Plain phrases are all that shall sound. They name the planner's events, the most certain first; events left without
   a phrase are dropped; phrases left without an event sound throughout.
 - A phrase that begins with '+' is added to the rest and sounds throughout.
-- Phrases of a negative prompt are what the sound is steered away from.
+- Phrases of a negative prompt are what the sound is steered away from; events of that name are left out.
 """
 
 from collections.abc import Sequence
@@ -14,15 +14,15 @@ from prismaudio.dimensions.plan import Plan
 from prismaudio.dimensions.semantic import Event, SemanticThought
 from prismaudio.dimensions.spatial import SpatialThought
 from prismaudio.dimensions.temporal import Span, TemporalThought
+from prismaudio.planning.wishes import avoiding
 
 
 def apply_prompt(plan: Plan, prompt: str | None, negative_prompt: str | None) -> Plan:
     """The plan with the words of a user; None and empty prompts change nothing."""
     wanted = phrases(prompt)
-    plain = [phrase for phrase in wanted if not phrase.startswith("+")]
     added = [phrase.lstrip("+ ") for phrase in wanted if phrase.startswith("+")]
-    if plain:
-        plan = renamed(plan, plain)
+    if renames(prompt):
+        plan = renamed(plan, [phrase for phrase in wanted if not phrase.startswith("+")])
     return avoiding(sustaining(plan, added, on_screen=False), phrases(negative_prompt))
 
 
@@ -30,6 +30,11 @@ def phrases(text: str | None) -> list[str]:
     """'a dog, + rain,' -> ['a dog', '+ rain']"""
     parts = [" ".join(part.split()) for part in (text or "").split(",")]
     return [part for part in parts if part.strip("+ ")]
+
+
+def renames(prompt: str | None) -> bool:
+    """Whether it says all that shall sound, and not only what is added."""
+    return any(not phrase.startswith("+") for phrase in phrases(prompt))
 
 
 def renamed(plan: Plan, words: Sequence[str]) -> Plan:
@@ -69,12 +74,6 @@ def sustaining(plan: Plan, words: Sequence[str], *, on_screen: bool) -> Plan:
             "temporal": TemporalThought(spans=(*plan.temporal.spans, *spans)),
         }
     )
-
-
-def avoiding(plan: Plan, words: Sequence[str]) -> Plan:
-    """The plan with more that must not be heard."""
-    avoid = tuple(dict.fromkeys([*plan.semantic.avoid, *words]))
-    return plan.model_copy(update={"semantic": plan.semantic.model_copy(update={"avoid": avoid})})
 
 
 def negative_plan(plan: Plan) -> Plan | None:

@@ -24,12 +24,13 @@ from prismaudio.generation.mastering import Mastered, Take, as_released, levelle
 from prismaudio.generation.model import Clip, Wording, covering, seconds_of
 from prismaudio.generation.options import Options
 from prismaudio.generation.pictures import Film
-from prismaudio.generation.watch import Eyes, Seen, Watcher
+from prismaudio.generation.watch import Eyes, Seen, Watcher, measured
 from prismaudio.models.conditioning import Features
 from prismaudio.models.dit import ConditionedDiT, Prepared
 from prismaudio.models.lengths import SYNC_RATE, VIDEO_RATE, latent_frames, sync_frames, video_frames
 from prismaudio.models.oobleck import OobleckVAE, decoder_reach
 from prismaudio.planning.embedded import EmbeddedPlanner
+from prismaudio.planning.evidence import Evidence
 from prismaudio.stages import Report
 from prismaudio.types import Frames
 
@@ -53,7 +54,7 @@ class Watched(NamedTuple):
     """A whole film."""
 
     windows: tuple[Heard, ...]
-    seen: Seen | None  # what the planner needs; None where a plan is given
+    seen: Seen | None  # None where nothing is to be measured
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class PublishedModel:
     codec: OobleckVAE
     encoders: Encoders
     eyes: Eyes
-    planner: EmbeddedPlanner
+    perception: EmbeddedPlanner
     fit: Fit
     style: Style = "tagged"
     released: bool = False
@@ -103,21 +104,21 @@ class PublishedModel:
         sync = Stretches([span.sync for span in spans], self.encoders.sync.encode)
         watcher = Watcher(self.eyes)
         views = {"video": self.encoders.video.view, "sync": self.encoders.sync.view}
-        if clip.thinking:
+        if clip.measuring:
             views |= watcher.views
         for chunk in film.watch(views, clip.seconds):
             video.add(chunk.frames["video"])
             sync.add(chunk.frames["sync"])
-            if clip.thinking:
+            if clip.measuring:
                 watcher.look(chunk.frames)
             report(min(1.0, (chunk.start + chunk.frames["sync"].duration) / clip.seconds))
         pairs = zip(video.finish(), sync.finish(), strict=True)
-        return Watched(tuple(Heard(*pair) for pair in pairs), watcher.seen() if clip.thinking else None)
+        return Watched(tuple(Heard(*pair) for pair in pairs), watcher.seen() if clip.measuring else None)
 
-    def think(self, seen: Watched, seconds: float) -> Plan:
+    def measure(self, seen: Watched, seconds: float) -> Evidence:
         if seen.seen is None:
-            raise ValueError("the film was watched without the planner")
-        return self.planner.plan(seen.seen.motion, seen.seen.columns, seen.seen.image_classes, seconds)
+            raise ValueError("the film was watched without measuring")
+        return measured(self.perception, seen.seen, seconds)
 
     def tell(
         self, plan: Plan, seen: Watched | None, layout: Layout, wording: Wording
@@ -147,7 +148,6 @@ class PublishedModel:
             "picture": self.encoders.video.name,
             "motion": self.encoders.sync.name,
             "words": self.encoders.text.name,
-            "planner": self.planner.name,
             "generator": "prismaudio-dit" + (" as released" if self.released else ""),
             "codec": "oobleck",
         }

@@ -14,6 +14,9 @@ from prismaudio.backends.embedded.motion import MotionEncoder
 from prismaudio.backends.embedded.vision import PLACES_FPS, PLACES_SIZE, VisionEncoder
 from prismaudio.generation.pictures import Film
 from prismaudio.media.preprocess import View
+from prismaudio.planning.embedded import EmbeddedPlanner
+from prismaudio.planning.evidence import Evidence
+from prismaudio.planning.sight import sight_of
 from prismaudio.types import Frames
 
 
@@ -79,3 +82,10 @@ def watch(film: Film, eyes: Eyes, seconds: float, report: Callable[[float], None
         watcher.look(chunk.frames)
         report(min(1.0, (chunk.start + chunk.frames["motion"].duration) / seconds))
     return watcher.seen()
+
+
+def measured(perception: EmbeddedPlanner, seen: Seen, seconds: float) -> Evidence:
+    """Tracks with names, and cuts, of the first `seconds`."""
+    given = (seen.motion, seen.columns, seen.image_classes)
+    plan = perception.plan(*given, seconds)
+    return Evidence.measured(plan, seen.motion, lambda: sight_of(perception, *given))

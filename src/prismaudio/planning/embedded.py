@@ -1,8 +1,8 @@
 """The embedded planner: from measured motion and recognised objects to the four thoughts.
 
 A small temporal network (`motion_reader`) reads strikes and continuous activity off the motion of each column of the
-picture; another names what is seen in that column. Both were trained on stage scenes, whose plans are known. In camera video the names
-of an ImageNet network, mapped to sounds by hand, decide where it is sure of itself.
+picture; another names what is seen in that column. Both were trained on stage scenes, whose plans are known. In camera
+video the names of an ImageNet network, mapped to sounds by hand, decide where it is sure of itself.
 
 Shapes: K motion frames at 25 fps, V pictures at 2 fps, C = 10 columns of image features, A = 8 azimuth bins.
 """

@@ -8,7 +8,7 @@ Shapes: B batch, K frames at 25 fps, P pictures, C columns, N names, S tokens th
 are written, V words, D width, H heads.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,11 +18,16 @@ from einops import rearrange, repeat
 from torch import Tensor, nn
 
 from prismaudio.backends.embedded.motion import COLUMNS, MotionEncoder
-from prismaudio.models.block import CrossAttention, KeysValues, SelfAttention, SwiGLU, merge_heads, silent_linear
+from prismaudio.models.block import (
+    CrossAttention,
+    KeysValues,
+    SelfAttention,
+    SwiGLU,
+    merge_heads,
+    silent_linear,
+)
 from prismaudio.models.embeddings import Rotary
-from prismaudio.planning.embedded import Recogniser
 from prismaudio.planning.language import ALL_NAMES, FIRST_FRAME, FPS, NAMES, Writer
-from prismaudio.planning.motion_reader import MotionReader
 
 FRAME_FEATURES = MotionEncoder.dim + 2 * COLUMNS
 LEAST_LIKELY = -8.0  # log-probability; below it a name is out of the question
@@ -112,11 +117,14 @@ class Student(nn.Module):
         tokens = self.read_norm(torch.cat([frames, places], dim=1))
         return Memory(
             frames=frames,
-            tokens=[layer.cross.prepare(tokens) for layer in self.decoder],
+            tokens=[layer.cross.prepare(tokens) for layer in self._layers()],
             pointers=self.pointed_time(frames),
             places=self.pointed_place(places),
             names=rearrange(names, "b p c n -> b (p c) n"),
         )
+
+    def _layers(self) -> Iterator["_DecoderLayer"]:
+        return (layer for layer in self.decoder if isinstance(layer, _DecoderLayer))
 
     def write(
         self, memory: Memory, tokens: Tensor, past: list[KeysValues] | None
@@ -129,7 +137,7 @@ class Student(nn.Module):
         x = x + torch.where((tokens >= FIRST_FRAME)[..., None], pointed, 0.0).to(x)
         x = x + self.order(torch.arange(start, start + tokens.shape[1], device=x.device))
         new: list[KeysValues] = []
-        for i, layer in enumerate(self.decoder):
+        for i, layer in enumerate(self._layers()):
             x, kept = layer(x, past[i] if past else None, memory.tokens[i])
             new.append(kept)
         h = self.out_norm(x)
@@ -157,23 +165,6 @@ class Student(nn.Module):
             sureness.append(float(shares[written]))
             writer.write(written)
         return Composed(writer.tokens, sureness)
-
-
-@torch.no_grad()
-def read_motion(reader: MotionReader, motion: Tensor) -> Tensor:
-    """motion: (K, 36) -> (K, 16) logits of hits and of activity"""
-    hits, active = reader(motion[None])
-    return torch.cat([hits[0], active[0]], dim=-1)
-
-
-@torch.no_grad()
-def names_seen(recogniser: Recogniser, columns: Tensor) -> Tensor:
-    """columns: (P, C, F) -> (P, C, N) log-probabilities of what stands in the middle of each column"""
-    count = columns.shape[1]
-    azimuths = (torch.arange(count) + 0.5) / count * 2 - 1
-    everywhere = repeat(columns.float(), "p c f -> (p at) c f", at=count)
-    logits = recogniser(everywhere, azimuths.repeat(len(columns)))
-    return rearrange(logits.log_softmax(dim=-1), "(p at) n -> p at n", at=count)
 
 
 _BEGINNING = 0  # what stands before the first word: the same as stands at the end of the text before
@@ -234,9 +225,7 @@ class _DecoderLayer(nn.Module):
         self.feed = SwiGLU(width, 2 * width)
         self.drop = nn.Dropout(0.1)
 
-    def forward(
-        self, x: Tensor, past: KeysValues | None, read: KeysValues
-    ) -> tuple[Tensor, KeysValues]:
+    def forward(self, x: Tensor, past: KeysValues | None, read: KeysValues) -> tuple[Tensor, KeysValues]:
         """x: (B, L, D) -> the same, and the keys and values of all words so far"""
         q, k, v = rearrange(
             self.to_qkv(self.norm(x)), "b n (three h p) -> three b h n p", three=3, h=self.heads

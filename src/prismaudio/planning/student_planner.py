@@ -1,12 +1,15 @@
-"""The student as a planner, alone and with measured numbers.
+"""The kinds of the embedded planner: signal processing, the student that writes, and its words with measured numbers.
 
-Shapes: K motion frames at 25 fps, P pictures at 2 fps, C columns of image features, F of them.
+Shapes: K motion frames at 25 fps, P pictures at 2 fps.
 """
 
+import math
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from importlib.resources import files
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,56 +20,75 @@ from prismaudio.dimensions.plan import Plan, Provenance
 from prismaudio.dimensions.semantic import Event
 from prismaudio.dimensions.spatial import Key, Place
 from prismaudio.dimensions.temporal import Span
+from prismaudio.errors import UnknownChoice
+from prismaudio.models.checkpoints import load_weights, read_config
 from prismaudio.planning.agreement import agreed
-from prismaudio.planning.embedded import SURE, EmbeddedPlanner, Recogniser
+from prismaudio.planning.base import PlannerFailed
+from prismaudio.planning.embedded import SURE
 from prismaudio.planning.evidence import Evidence
-from prismaudio.planning.language import ALL_NAMES, FPS, frames_of, understood
-from prismaudio.planning.motion_reader import MotionReader
-from prismaudio.planning.student import Student, Watched, names_seen, read_motion
+from prismaudio.planning.language import ALL_NAMES, FPS, understood
+from prismaudio.planning.perception import PerceptionPlanner
+from prismaudio.planning.sight import Sight
+from prismaudio.planning.student import Student, Watched
 
 LONGEST_PIECE = 9.6  # seconds that the student writes about at a time
 SAME_PLACE = 0.4  # azimuth within which a sound goes on in the next piece
+STUDENT = "student.safetensors"
+KINDS = ("perception", "student", "combined")
+DEFAULT = "perception"
 
 
-class SeeingPlanner(Protocol):
-    """Writes a plan from what the embedded eyes saw."""
+def embedded(kind: str = DEFAULT) -> PerceptionPlanner:
+    """The embedded planner of one of `KINDS`."""
+    if kind not in KINDS:
+        raise UnknownChoice("kind of embedded planner", kind, list(KINDS))
+    if kind == "perception":
+        return PerceptionPlanner()
+    student = load_student()
+    if kind == "student":
+        return PerceptionPlanner("embedded:student", student)
 
-    @property
-    def name(self) -> str: ...
+    def combined(evidence: Evidence, duration: float) -> Plan:
+        """The student's words with measured moments and places, where both speak of the same event."""
+        plan, _ = agreed(student(evidence, duration), evidence)
+        return plan
 
-    def plan(self, motion: Tensor, columns: Tensor, image_classes: Tensor, duration: float) -> Plan:
-        """motion: (K, 36), columns: (P, C, F), image_classes: (P, 1000) probabilities, duration in seconds."""
-        ...
+    return PerceptionPlanner("embedded:combined", combined)
 
 
-class StudentPlanner:
+def load_student(path: Path | None = None) -> "StudentWriter":
+    """With the weights in `path` (default: those in the package)."""
+    path = path or Path(str(files("prismaudio"))) / "assets" / STUDENT
+    student = Student(**read_config(path))
+    load_weights(path, student)
+    return StudentWriter(student.eval())
+
+
+class StudentWriter:
     """Has the student write; in camera video, names that an ImageNet network is sure of stand for its own."""
 
-    name = "embedded-student"
+    def __init__(self, student: Student) -> None:
+        self.student = student
 
-    def __init__(self, student: Student, reader: MotionReader, recogniser: Recogniser) -> None:
-        self.student, self.reader, self.recogniser = student, reader, recogniser
+    def __call__(self, evidence: Evidence, duration: float) -> Plan:
+        """A plan of `duration` seconds; longer clips are written about piece by piece."""
+        if evidence.look is None:
+            raise PlannerFailed("the student was shown no pictures; let the embedded networks watch the clip")
+        return self.write(evidence.look(), duration)
 
-    def plan(self, motion: Tensor, columns: Tensor, image_classes: Tensor, duration: float) -> Plan:
-        """A plan; longer clips are written about piece by piece."""
-        read = read_motion(self.reader, motion.float())
-        names = names_seen(self.recogniser, columns)
-        count = max(1, int(np.ceil(duration / LONGEST_PIECE - 1e-6)))
-        edges = [round(i * duration / count * FPS) for i in range(count)] + [frames_of_all(duration)]
-        pieces = []
-        for first, last in zip(edges[:-1], edges[1:], strict=True):
-            rows = picture_rows(first / FPS, last / FPS, len(names))
-            watched = Watched(
-                motion=_stretch(motion.float(), first, last),
-                read=_stretch(read, first, last),
-                names=names[None, rows],
-                moments=(rows + 0.5) / PLACES_FPS - first / FPS,
+    def write(self, sight: Sight, duration: float) -> Plan:
+        """The same, of what is seen."""
+        count = max(1, math.ceil(duration / LONGEST_PIECE - 1e-6))
+        edges = [round(i * duration / count * FPS) for i in range(count)]
+        edges.append(max(1, math.ceil(duration * FPS - 1e-6)))
+        pieces = [
+            Piece(
+                first / FPS, self._written(shown(sight, first, last), min(duration, last / FPS) - first / FPS)
             )
-            seconds = duration - first / FPS if last == edges[-1] else (last - first) / FPS
-            pieces.append(Piece(first / FPS, self._written(watched, seconds)))
-        plan = joined(pieces, duration)
-        plan = with_sure_names(plan, image_classes)
-        return plan.model_copy(update={"provenance": Provenance(planner=self.name)})
+            for first, last in pairwise(edges)
+        ]
+        plan = with_sure_names(joined(pieces, duration), sight.image_classes)
+        return plan.model_copy(update={"provenance": Provenance(planner="embedded-student")})
 
     def _written(self, watched: Watched, seconds: float) -> Plan:
         tokens, sureness = self.student.compose(watched)
@@ -79,22 +101,6 @@ class StudentPlanner:
         return plan.model_copy(update={"semantic": plan.semantic.model_copy(update={"events": events})})
 
 
-class MeasuredStudent:
-    """The student's words with measured moments and places, where both speak of the same event."""
-
-    name = "embedded-combined"
-
-    def __init__(self, student: StudentPlanner, perception: EmbeddedPlanner) -> None:
-        self.student, self.perception = student, perception
-
-    def plan(self, motion: Tensor, columns: Tensor, image_classes: Tensor, duration: float) -> Plan:
-        """The student's plan, mended."""
-        measured = self.perception.plan(motion, columns, image_classes, duration)
-        plan = self.student.plan(motion, columns, image_classes, duration)
-        plan, _ = agreed(plan, Evidence(measured))
-        return plan.model_copy(update={"provenance": Provenance(planner=self.name)})
-
-
 class Piece(NamedTuple):
     """What is written of a stretch of a clip."""
 
@@ -102,21 +108,22 @@ class Piece(NamedTuple):
     plan: Plan
 
 
-def frames_of_all(duration: float) -> int:
-    """Motion frames of a clip of any length."""
-    return max(1, int(np.ceil(duration * FPS - 1e-6)))
-
-
 def picture_rows(start: float, end: float, count: int) -> Tensor:
     """The pictures between two seconds, of `count`; at least one."""
     first = min(int(start * PLACES_FPS), count - 1)
-    return torch.arange(first, max(first + 1, min(int(np.ceil(end * PLACES_FPS)), count)))
+    return torch.arange(first, max(first + 1, min(math.ceil(end * PLACES_FPS), count)))
 
 
-def _stretch(features: Tensor, first: int, last: int) -> Tensor:
-    """features: (K, F) -> (1, last - first, F); the last frame is held where there are fewer."""
-    rows = torch.arange(first, last).clamp(max=len(features) - 1)
-    return features[rows][None]
+def shown(sight: Sight, first: int, last: int) -> Watched:
+    """Frames `first` to `last` of a clip; its last frame is held where there are fewer."""
+    frames = torch.arange(first, last).clamp(max=len(sight.motion) - 1)
+    rows = picture_rows(first / FPS, last / FPS, len(sight.names))
+    return Watched(
+        motion=sight.motion[frames][None],
+        read=sight.read[frames][None],
+        names=sight.names[rows][None],
+        moments=(rows + 0.5) / PLACES_FPS - first / FPS,
+    )
 
 
 def joined(pieces: Sequence[Piece], duration: float) -> Plan:

@@ -114,8 +114,6 @@ def train_motion_reader(
     batches = [stack([unseen[i] for i in range(size * b, size * (b + 1))]) for b in range(10)]
     reader = MotionReader(config.width, config.depth)
     job = MotionReaderJob(config.hit_weight, batches)
-    averaged = train(
-        reader, job, MotionCrops(scenes, size, config.loop.seed), config.loop, folder
-    )
+    averaged = train(reader, job, MotionCrops(scenes, size, config.loop.seed), config.loop, folder)
     assert isinstance(averaged, MotionReader)
     return averaged

@@ -37,7 +37,8 @@ from prismaudio.planning.language import (
     spoken,
 )
 from prismaudio.planning.motion_reader import MotionReader
-from prismaudio.planning.student import Student, Watched, beginning_with, names_seen, read_motion
+from prismaudio.planning.sight import names_seen, read_motion
+from prismaudio.planning.student import Student, Watched, beginning_with
 from prismaudio.training.loop import LoopConfig, train
 from prismaudio.training.watched import PICTURES_FPS, Crops, WatchedScene
 
@@ -152,7 +153,7 @@ class LessonBook(Dataset[Lesson]):
 
     @staticmethod
     def collate(lessons: Sequence[Lesson]) -> Lessons:
-        first = [lesson.watched for lesson in lessons]
+        clips = [lesson.watched for lesson in lessons]
         longest = max(len(lesson.tokens) for lesson in lessons)
 
         def padded(tokens: Sequence[int], value: int) -> list[int]:
@@ -161,8 +162,10 @@ class LessonBook(Dataset[Lesson]):
         written = [lesson.tokens.tolist() for lesson in lessons]
         return Lessons(
             Watched(
-                *(torch.cat([getattr(w, name) for w in first]) for name in ("motion", "read", "names")),
-                moments=first[0].moments,
+                motion=torch.cat([watched.motion for watched in clips]),
+                read=torch.cat([watched.read for watched in clips]),
+                names=torch.cat([watched.names for watched in clips]),
+                moments=clips[0].moments,
             ),
             torch.tensor([padded(beginning_with(tokens), 0) for tokens in written]),
             torch.tensor([padded(tokens, LEFT_OUT) for tokens in written]),
@@ -291,7 +294,9 @@ class StudentJob:
         losses, names, moments = [], [], []
         for batch in (held_out.to(device) for held_out in self.held_out):
             logits = self._logits(model, batch)
-            losses.append(F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=LEFT_OUT))
+            losses.append(
+                F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=LEFT_OUT)
+            )
             miss = (logits.argmax(dim=-1) - batch.targets).abs()
             named = (batch.targets >= ALL_NAMES.start) & (batch.targets < ALL_NAMES.stop)
             names.append((miss == 0)[named])

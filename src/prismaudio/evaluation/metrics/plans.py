@@ -32,8 +32,12 @@ class PlanScores(NamedTuple):
     all_onsets: Matches  # against everything that sounds
     events: Matches  # events that are the same, of those planned and those on screen
     named: tuple[bool, ...]  # of each matched event: is its label right?
-    among_five: tuple[bool, ...] | None  # and is the right one among the first five? None: the planner ranks none
-    azimuth_errors: tuple[float, ...]  # of each matched event that both place: mean over the seconds it sounds
+    among_five: (
+        tuple[bool, ...] | None
+    )  # and is the right one among the first five? None: the planner ranks none
+    azimuth_errors: tuple[
+        float, ...
+    ]  # of each matched event that both place: mean over the seconds it sounds
     valid: bool
 
 
@@ -75,7 +79,7 @@ def _agreement(ours: Sequence[Span], theirs: Sequence[Span]) -> float:
     if not ours or not theirs or any(span.hits for span in ours) != strike:
         return 0.0
     if strike:
-        return onset_f1(*([t for span in spans for t in span.onsets()] for spans in (ours, theirs))).f1
+        return onset_f1(_onsets(ours), _onsets(theirs)).f1
     shared = sum(max(0.0, min(a.offset, b.offset) - max(a.onset, b.onset)) for a in ours for b in theirs)
     return shared / (sum(span.offset - span.onset for span in (*ours, *theirs)) - shared)
 
@@ -113,3 +117,7 @@ def _by_id(plan: Plan) -> dict[str, Event]:
 
 def _spans(plan: Plan, event: str) -> list[Span]:
     return [span for span in plan.temporal.spans if span.event == event]
+
+
+def _onsets(spans: Sequence[Span]) -> list[float]:
+    return [onset for span in spans for onset in span.onsets()]
