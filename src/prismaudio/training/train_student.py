@@ -283,7 +283,8 @@ class StudentJob:
         self.held_out = held_out
 
     def loss(self, model: nn.Module, batch: Lessons, generator: torch.Generator) -> dict[str, Tensor]:
-        logits = self._logits(model, batch)
+        torch.manual_seed(int(torch.randint(2**62, (), generator=generator, device=generator.device)))
+        logits = self._logits(model, batch)  # its dropout draws from what was just seeded
         loss = F.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=LEFT_OUT)
         return {"loss": loss}
 
