@@ -22,7 +22,7 @@ from prismaudio.dimensions.spatial import Key, Place
 from prismaudio.dimensions.temporal import Span
 from prismaudio.errors import UnknownChoice
 from prismaudio.models.checkpoints import load_weights, read_config
-from prismaudio.planning.agreement import agreed
+from prismaudio.planning.agreement import reworded
 from prismaudio.planning.base import PlannerFailed
 from prismaudio.planning.embedded import SURE
 from prismaudio.planning.evidence import Evidence
@@ -42,18 +42,19 @@ def embedded(kind: str = DEFAULT) -> PerceptionPlanner:
     """The embedded planner of one of `KINDS`."""
     if kind not in KINDS:
         raise UnknownChoice("kind of embedded planner", kind, list(KINDS))
+    name = "embedded" if kind == DEFAULT else f"embedded:{kind}"
     if kind == "perception":
-        return PerceptionPlanner()
+        return PerceptionPlanner(name)
     student = load_student()
     if kind == "student":
-        return PerceptionPlanner("embedded:student", student)
+        return PerceptionPlanner(name, student)
 
     def combined(evidence: Evidence, duration: float) -> Plan:
-        """The student's words with measured moments and places, where both speak of the same event."""
-        plan, _ = agreed(student(evidence, duration), evidence)
-        return plan
+        """What was measured in the student's words."""
+        plan = reworded(evidence, student(evidence, duration))
+        return plan.model_copy(update={"provenance": Provenance(planner="embedded-combined")})
 
-    return PerceptionPlanner("embedded:combined", combined)
+    return PerceptionPlanner(name, combined)
 
 
 def load_student(path: Path | None = None) -> "StudentWriter":
