@@ -36,7 +36,7 @@ MOTION_VIEW = View(MotionEncoder.fps, *MotionEncoder.frame_size, fit="stretch")
 class WatchedConfig(Config):
     """How many scenes are watched."""
 
-    count: PositiveInt = 2000
+    count: PositiveInt = 2400
     seed: NonNegativeInt = 31
     stage: StageConfig = StageConfig()
 
