@@ -10,7 +10,7 @@ from prismaudio.stage.corpus import Corpus
 from prismaudio.stage.scene import StageConfig
 from prismaudio.training.scenes import PoolConfig, load_scene, prepare_pool, scene_files
 from prismaudio.training.stills import Stills, StillsConfig, prepare_stills
-from prismaudio.training.train_planner import seen_activity
+from prismaudio.training.train_motion_reader import seen_activity
 
 POOL = PoolConfig(count=2, stage=StageConfig(shortest=2.0, longest=2.5))
 

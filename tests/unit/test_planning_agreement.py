@@ -7,7 +7,7 @@ from prismaudio.dimensions.lint import lint
 from prismaudio.dimensions.plan import Plan
 from prismaudio.dimensions.semantic import Event, SemanticThought
 from prismaudio.dimensions.temporal import Span, TemporalThought
-from prismaudio.planning.agreement import agreed, matched
+from prismaudio.planning.agreement import agreed, matched, reworded
 from prismaudio.planning.evidence import Evidence
 from prismaudio.planning.wire import read
 
@@ -86,3 +86,17 @@ def test_prose_gives_way_to_the_new_numbers() -> None:
     plan, _ = agreed(own, measured())
     assert "1.30" not in plan.render("tagged", "numeric")
     assert "1.04" in plan.render("tagged", "numeric")
+
+
+def test_what_was_measured_keeps_its_numbers_and_takes_the_words_of_the_same_events() -> None:
+    evidence = measured()
+    plan = reworded(evidence, plan_of(("a drum", HITS), ("nothing of the kind", (7.0,))))
+    first, *others = plan.semantic.events
+    assert (first.id, first.sound) == (evidence.plan.semantic.events[0].id, "a drum")
+    assert others == list(evidence.plan.semantic.events[1:])
+    assert (plan.temporal, plan.spatial) == (evidence.plan.temporal, evidence.plan.spatial)
+
+
+def test_where_nothing_was_measured_the_words_stand_alone() -> None:
+    own = plan_of(("a drum", HITS))
+    assert reworded(Evidence(Plan(duration=SECONDS)), own) == own

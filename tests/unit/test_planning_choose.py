@@ -228,3 +228,15 @@ def test_plans_of_all_these_can_be_saved(tmp_path: Path) -> None:
         plan = planner.plan(request(avoid=("music",)))
         plan.save(tmp_path / "p.yaml")
         assert Plan.load(tmp_path / "p.yaml") == plan
+
+
+@pytest.mark.parametrize("kind", ["student", "combined"])
+def test_kinds_of_the_embedded_planner_go_by_their_names(kind: str) -> None:
+    planner = choose_planner(f"embedded:{kind}")
+    assert planner.name == f"embedded:{kind}"
+    assert planner.measures
+
+
+def test_an_unknown_kind_of_the_embedded_planner_is_refused() -> None:
+    with pytest.raises(UnknownChoice, match="'teacher'; choose one of: perception, student, combined"):
+        choose_planner("embedded:teacher")

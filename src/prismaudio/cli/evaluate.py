@@ -11,6 +11,7 @@ from prismaudio.cli.options import CorpusFolder, Device, DType, Force, Model
 if TYPE_CHECKING:
     from prismaudio.evaluation.arms import ArmsReport
     from prismaudio.evaluation.edits import EditsReport
+    from prismaudio.evaluation.planner_report import PlannersReport
     from prismaudio.evaluation.report import Report
 
 
@@ -20,13 +21,15 @@ class Benchmark(StrEnum):
     STAGE = "stage"
     EDITS = "edits"
     ARMS = "arms"
+    PLANNERS = "planner"
 
 
 def evaluate(
     benchmark: Annotated[
         Benchmark,
         typer.Argument(
-            help="On what: held-out stage scenes, edits of their plans, or their plans in every arm of the ablation."
+            help="On what: held-out stage scenes, edits of their plans, or their plans in every arm of the ablation; "
+            "or what planners write of the scenes' pictures."
         ),
     ],
     out: Annotated[
@@ -37,6 +40,10 @@ def evaluate(
     steps: Annotated[int, typer.Option(help="Sampler steps.", min=1)] = 24,
     guidance: Annotated[
         float | None, typer.Option(help="How closely to follow the plan; default: the model's own.")
+    ] = None,
+    planner: Annotated[
+        list[str] | None,
+        typer.Option(help="Of 'planner': whom to measure; may be given again.", metavar="NAME"),
     ] = None,
     model: Model = "embedded",
     device: Device = "auto",
@@ -54,6 +61,7 @@ def evaluate(
       prismaudio evaluate stage --count 200 --out report.json
       prismaudio evaluate edits --count 50      # is a moved hit heard where it went, and left as right?
       prismaudio evaluate arms --count 100      # are the thoughts used: none, random, monolithic, decomposed ...
+      prismaudio evaluate planner --count 300 --planner embedded:perception --planner embedded:student
     """
     from prismaudio.cli.outputs import check_output
     from prismaudio.evaluation import systems
@@ -63,6 +71,21 @@ def evaluate(
     from prismaudio.stage.corpus import Corpus
 
     check_output(out, (".json",), force=force, source=Path(__file__))
+    if benchmark is Benchmark.PLANNERS:
+        from prismaudio.evaluation.planners import PlannersConfig, compare_planners
+        from prismaudio.generation.loading import assets, load_eyes, load_perception
+        from prismaudio.planning.choose import choose_planner
+
+        return show(
+            compare_planners(
+                [choose_planner(name) for name in planner or ["embedded"]],
+                Corpus.load(corpus),
+                load_eyes(assets()),
+                load_perception(assets()),
+                PlannersConfig(count=count, seed=seed),
+            ),
+            out,
+        )
     pipeline = VideoToAudio.from_pretrained(model, device=device, dtype=dtype)
     options = Options.parse({"steps": steps, "guidance": guidance}, source="options")
     if benchmark is Benchmark.EDITS:
@@ -90,7 +113,7 @@ def evaluate(
     return show(report, out)
 
 
-def show(report: "Report | EditsReport | ArmsReport", out: Path | None) -> None:
+def show(report: "Report | EditsReport | ArmsReport | PlannersReport", out: Path | None) -> None:
     """Keep the figures, and print them."""
     if out is not None:
         report.save(out)

@@ -1,5 +1,6 @@
 """`prismaudio train`: the embedded model from the corpus, whole or in parts; every part resumes where it stopped."""
 
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -28,6 +29,9 @@ class Job(StrEnum):
 
     ALL = "all"
     CODEC = "codec"
+    MOTION_READER = "motion-reader"
+    RECOGNISER = "recogniser"
+    STUDENT = "student"
     PLANNER = "planner"
     DIT = "dit"
     CLASSIFIER = "classifier"
@@ -72,8 +76,9 @@ def train(
     Weights appear in DIR/weights, for `prismaudio generate --model DIR/weights`; checkpoints, TensorBoard
     logs and the settings of a job in DIR/<job>. The same command continues a run that was interrupted.
 
-    With --teacher, 'planner' fine-tunes a video language model on the plans of a teacher instead, for
-    `--planner local:DIR/weights/video-llm`.
+    'planner' fine-tunes a video language model on the plans of a teacher, for
+    `--planner local:DIR/weights/video-llm`; the parts of the embedded planner are motion-reader, recogniser
+    and student.
 
     \b
     Examples:
@@ -99,18 +104,24 @@ def train(
             raise typer.BadParameter("--teacher is for the job 'planner'")
         chosen = {"base": base, "tune": tune}
         given = [f"tuning.{name}={value}" for name, value in chosen.items() if value is not None]
-        train_student(teacher, out, Settings(out / STUDENT, preset, [*(overrides or []), *given], steps))
+        train_planner(teacher, out, Settings(out / STUDENT, preset, [*(overrides or []), *given], steps))
         return
     if base is not None or tune is not None:
         raise typer.BadParameter("--base and --tune go with --teacher")
+    if job is Job.PLANNER:
+        raise typer.BadParameter(
+            "'planner' needs --teacher PLANS; the embedded planner's parts are motion-reader, recogniser, student"
+        )
     loaded = Corpus.load(corpus)
     make_folder(out / "weights")
     if pool is not None and not (out / "scenes").exists():
         (out / "scenes").symlink_to(pool.resolve(), target_is_directory=True)
-    run = {
+    run: Callable[[Corpus, Path, Settings], None] = {
         Job.ALL: train_all,
         Job.CODEC: train_codec,
-        Job.PLANNER: train_planner,
+        Job.MOTION_READER: train_motion_reader,
+        Job.RECOGNISER: train_recogniser,
+        Job.STUDENT: train_student,
         Job.DIT: train_dit,
         Job.CLASSIFIER: train_classifier_job,
         Job.OOBLECK: train_oobleck_job,
@@ -162,7 +173,13 @@ def train_all(corpus: "Corpus", out: Path, settings: Settings) -> None:
     from prismaudio.training.recipe import RecipeConfig, train_embedded
 
     train_embedded(
-        settings.read(RecipeConfig(), "codec.loop", "planner.loop", "dit.loop", "classifier.loop"),
+        settings.read(
+            RecipeConfig(),
+            *(
+                f"{part}.loop"
+                for part in ("codec", "motion_reader", "recogniser", "student", "dit", "classifier")
+            ),
+        ),
         corpus,
         out,
     )
@@ -177,16 +194,33 @@ def train_codec(corpus: "Corpus", out: Path, settings: Settings) -> None:
     recipe.make_codec(config, corpus, out, out / "weights")
 
 
-def train_planner(corpus: "Corpus", out: Path, settings: Settings) -> None:
+def train_motion_reader(corpus: "Corpus", out: Path, settings: Settings) -> None:
     from prismaudio.training import recipe
 
     config = recipe.RecipeConfig()
-    config = config.model_copy(update={"planner": settings.read(config.planner, "loop")})
-    recipe.make_pools(config, corpus, out)
-    recipe.make_planner(config, out, out / "weights")
+    config = config.model_copy(update={"motion_reader": settings.read(config.motion_reader, "loop")})
+    recipe.make_motion_reader(config, corpus, out, out / "weights")
 
 
-def train_student(teacher: Path, out: Path, settings: Settings) -> None:
+def train_recogniser(corpus: "Corpus", out: Path, settings: Settings) -> None:
+    from prismaudio.training import recipe
+
+    config = recipe.RecipeConfig()
+    config = config.model_copy(update={"recogniser": settings.read(config.recogniser, "loop")})
+    recipe.make_recogniser(config, corpus, out, out / "weights")
+
+
+def train_student(corpus: "Corpus", out: Path, settings: Settings) -> None:
+    from prismaudio.training import recipe
+
+    config = recipe.RecipeConfig()
+    config = config.model_copy(update={"student": settings.read(config.student, "loop")})
+    recipe.make_motion_reader(config, corpus, out, out / "weights")
+    recipe.make_recogniser(config, corpus, out, out / "weights")
+    recipe.make_student(config, corpus, out, out / "weights")
+
+
+def train_planner(teacher: Path, out: Path, settings: Settings) -> None:
     """Fine-tune a video language model, and see what it says about clips it did not learn from."""
     from tqdm import tqdm
 

@@ -89,6 +89,20 @@ class Plan(Part):
         """Every instant at which an event starts to sound, rising, in seconds."""
         return sorted(onset for span in self.temporal.spans for onset in span.onsets())
 
+    def on_screen(self) -> Self:
+        """The plan without the events that are only heard."""
+        seen = tuple(event for event in self.semantic.events if event.on_screen)
+        ids = {event.id for event in seen}
+        spans = tuple(span for span in self.temporal.spans if span.event in ids)
+        places = tuple(place for place in self.spatial.places if place.event in ids)
+        return self.model_copy(
+            update={
+                "semantic": self.semantic.model_copy(update={"events": seen}),
+                "temporal": self.temporal.model_copy(update={"spans": spans}),
+                "spatial": self.spatial.model_copy(update={"places": places}),
+            }
+        )
+
     def about(
         self, video: Path, *, planner: str | None = None, versions: Mapping[str, str] | None = None
     ) -> Self:

@@ -9,6 +9,7 @@ from pydantic import Field, PositiveFloat
 from prismaudio.backends.embedded.motion import MotionEncoder
 from prismaudio.backends.embedded.text import WordTable
 from prismaudio.backends.embedded.vision import ImageNetwork, Projection, VisionEncoder
+from prismaudio.backends.embedded.vocabulary import VOCABULARY
 from prismaudio.backends.pretrained.hub import resolve
 from prismaudio.config import Config
 from prismaudio.errors import PrismAudioError
@@ -22,12 +23,14 @@ from prismaudio.generation.watch import Eyes
 from prismaudio.models.checkpoints import load_weights, read_config
 from prismaudio.models.dit import ConditionedDiT
 from prismaudio.models.mel_codec import MelStereoCodec
-from prismaudio.planning.embedded import EmbeddedPlanner, PlannerNetwork
+from prismaudio.planning.embedded import EmbeddedPlanner, Recogniser
+from prismaudio.planning.motion_reader import MotionReader
 from prismaudio.stages import Progress
 from prismaudio.weights.folder import HUB_FILES, find_files, load_generator
 
 EMBEDDED = "embedded"
 EMBEDDED_FILE = "dit.safetensors"  # by which a folder of embedded weights is known
+MOTION_READER, RECOGNISER = "motion_reader.safetensors", "recogniser.safetensors"
 
 
 class Loading(Config):
@@ -118,9 +121,20 @@ def load_eyes(folder: Path) -> Eyes:
 
 
 def load_perception(folder: Path) -> EmbeddedPlanner:
-    network = PlannerNetwork()
-    load_weights(folder / "planner.safetensors", network)
-    return EmbeddedPlanner(network.eval())
+    return EmbeddedPlanner(load_motion_reader(folder), load_recogniser(folder))
+
+
+def load_motion_reader(folder: Path) -> MotionReader:
+    path = folder / MOTION_READER
+    reader = MotionReader(**read_config(path))
+    load_weights(path, reader)
+    return reader.eval()
+
+
+def load_recogniser(folder: Path) -> Recogniser:
+    recogniser = Recogniser(len(VOCABULARY))
+    load_weights(folder / RECOGNISER, recogniser)
+    return recogniser.eval()
 
 
 def load_codec(path: Path) -> MelStereoCodec:

@@ -16,6 +16,7 @@ from prismaudio.generation.pictures import Film
 from prismaudio.media.preprocess import View
 from prismaudio.planning.embedded import EmbeddedPlanner
 from prismaudio.planning.evidence import Evidence
+from prismaudio.planning.sight import sight_of
 from prismaudio.types import Frames
 
 
@@ -85,5 +86,6 @@ def watch(film: Film, eyes: Eyes, seconds: float, report: Callable[[float], None
 
 def measured(perception: EmbeddedPlanner, seen: Seen, seconds: float) -> Evidence:
     """Tracks with names, and cuts, of the first `seconds`."""
-    plan = perception.plan(seen.motion, seen.columns, seen.image_classes, seconds)
-    return Evidence.measured(plan, seen.motion)
+    given = (seen.motion, seen.columns, seen.image_classes)
+    plan = perception.plan(*given, seconds)
+    return Evidence.measured(plan, seen.motion, lambda: sight_of(perception, *given))

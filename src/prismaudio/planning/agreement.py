@@ -45,6 +45,20 @@ def agreed(plan: Plan, evidence: Evidence) -> tuple[Plan, list[str]]:
     return plan, [sound for event, sound in plan.sounds().items() if event in tracks]
 
 
+def reworded(evidence: Evidence, plan: Plan) -> Plan:
+    """What was measured, in the words of `plan` for whatever both speak of; `plan` itself where nothing was."""
+    if not evidence.plan.semantic.events:
+        return plan
+    said = {event.id: event for event in plan.semantic.events}
+    words = {track.event.id: said[event] for event, track in matched(plan, evidence.tracks()).items()}
+    thought = evidence.plan.semantic
+    events = tuple(
+        words[event.id].model_copy(update={"id": event.id}) if event.id in words else event
+        for event in thought.events
+    )
+    return evidence.plan.model_copy(update={"semantic": thought.model_copy(update={"events": events})})
+
+
 def matched(plan: Plan, tracks: Sequence[Track]) -> dict[str, Track]:
     """Event of the plan -> the track that is it, no track twice; what is off screen was not measured."""
     events = [event for event in plan.semantic.events if event.on_screen]

@@ -19,7 +19,7 @@ from prismaudio.planning.asked import AskedPlanner, Use
 from prismaudio.planning.base import Planner, PlannerFailed
 from prismaudio.planning.caption import CaptionPlanner
 from prismaudio.planning.fallback import Fallback
-from prismaudio.planning.perception import PerceptionPlanner
+from prismaudio.planning.student_planner import DEFAULT, embedded
 from prismaudio.planning.written import FilePlanner
 
 PLANNERS = ("embedded", "file", "caption", "local", "openai", "gemini")
@@ -53,7 +53,7 @@ PLAINLY = PlannerOptions()
 
 
 def choose_planner(name: str, options: PlannerOptions = PLAINLY) -> Planner:
-    """name: "embedded", "file:PATH", "caption:TEXT", "local[:FOLDER or HUB ID]", "openai:MODEL[@URL]",
+    """name: "embedded[:KIND]", "file:PATH", "caption:TEXT", "local[:FOLDER or HUB ID]", "openai:MODEL[@URL]",
     "gemini[:MODEL][@URL]".
     """
     kind, _, what = (part.strip() for part in name.partition(":"))
@@ -73,7 +73,7 @@ def choose_planner(name: str, options: PlannerOptions = PLAINLY) -> Planner:
 
 def _make(kind: str, what: str, options: PlannerOptions) -> Planner:
     makers: dict[str, Callable[[], Planner]] = {
-        "embedded": lambda: PerceptionPlanner(),
+        "embedded": lambda: embedded(what or DEFAULT),
         "file": lambda: FilePlanner(Path(what)),
         "caption": lambda: CaptionPlanner(what),
     }

@@ -1,8 +1,8 @@
 """The embedded planner: from measured motion and recognised objects to the four thoughts.
 
-A small temporal network reads strikes and continuous activity off the motion of each column of the picture; another
-names what is seen in that column. Both were trained on stage scenes, whose plans are known. In camera video the names
-of an ImageNet network, mapped to sounds by hand, decide where it is sure of itself.
+A small temporal network (`motion_reader`) reads strikes and continuous activity off the motion of each column of the
+picture; another names what is seen in that column. Both were trained on stage scenes, whose plans are known. In camera
+video the names of an ImageNet network, mapped to sounds by hand, decide where it is sure of itself.
 
 Shapes: K motion frames at 25 fps, V pictures at 2 fps, C = 10 columns of image features, A = 8 azimuth bins.
 """
@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from prismaudio.backends.embedded.imagenet import sound_of_image_classes
-from prismaudio.backends.embedded.motion import COLUMNS, MotionEncoder
+from prismaudio.backends.embedded.motion import COLUMNS
 from prismaudio.backends.embedded.vision import FEATURES, PLACES_FPS
 from prismaudio.backends.embedded.vocabulary import VOCABULARY
 from prismaudio.dimensions.plan import Plan, Provenance
 from prismaudio.dimensions.semantic import Event, SemanticThought
 from prismaudio.dimensions.spatial import Key, Place, SpatialThought
 from prismaudio.dimensions.temporal import Span, TemporalThought
+from prismaudio.planning.motion_reader import FPS, MotionReader
 
-FPS = MotionEncoder.fps
 HIT_THRESHOLD = 0.6
 ACTIVE_THRESHOLD = 0.5
 SHORTEST_SUSTAINED = 0.6  # seconds
@@ -32,32 +32,6 @@ SAME_PLACE = 0.4  # azimuth difference below which two hits belong to one source
 LONGEST_PAUSE = 0.16  # seconds within which two peaks are one hit
 SURE = 0.5  # probability from which an ImageNet name overrules the stage's recogniser
 MOST_EVENTS = 4
-
-
-class MotionReader(nn.Module):
-    """Motion over time -> per azimuth bin, whether something strikes now, and whether something sounds on and on."""
-
-    def __init__(self, width: int = 96, depth: int = 6) -> None:
-        super().__init__()
-        self.enter = nn.Conv1d(MotionEncoder.dim, width, 3, padding=1)
-        self.layers = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv1d(width, width, 5, padding=2 * 2 ** (i % 4), dilation=2 ** (i % 4)),
-                nn.GroupNorm(1, width),
-                nn.GELU(),
-                nn.Conv1d(width, width, 1),
-            )
-            for i in range(depth)
-        )
-        self.leave = nn.Conv1d(width, 2 * COLUMNS, 1)
-
-    def forward(self, motion: Tensor) -> tuple[Tensor, Tensor]:
-        """motion: (B, K, M) -> logits of hits and of activity, (B, K, A) each"""
-        h = self.enter(motion.mT)
-        for layer in self.layers:
-            h = h + layer(h)
-        hits, active = self.leave(h).mT.chunk(2, dim=-1)
-        return hits, active
 
 
 class Recogniser(nn.Module):
@@ -89,15 +63,6 @@ def at_azimuth(columns: Tensor, azimuth: Tensor) -> Tensor:
     share = (position - low)[:, None].to(columns)
     rows = torch.arange(len(columns), device=columns.device)
     return columns[rows, low] * (1 - share) + columns[rows, (low + 1).clamp(max=count - 1)] * share
-
-
-class PlannerNetwork(nn.Module):
-    """Everything of the planner that has weights."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.motion_reader = MotionReader()
-        self.recogniser = Recogniser(len(VOCABULARY))
 
 
 @dataclass
@@ -134,15 +99,14 @@ class EmbeddedPlanner:
 
     name = "embedded-planner"
 
-    def __init__(self, network: PlannerNetwork) -> None:
-        self.network = network
+    def __init__(self, reader: MotionReader, recogniser: Recogniser) -> None:
+        self.reader = reader
+        self.recogniser = recogniser
 
     @torch.no_grad()
     def plan(self, motion: Tensor, columns: Tensor, image_classes: Tensor, duration: float) -> Plan:
         """motion: (K, 36), columns: (V, C, F), image_classes: (V, 1000) probabilities, duration in seconds."""
-        hit_logits, active_logits = self.network.motion_reader(motion.float()[None])
-        hits = torch.sigmoid(hit_logits[0]).numpy()
-        active = torch.sigmoid(active_logits[0]).numpy()
+        hits, active = (torch.sigmoid(logits[0]).numpy() for logits in self.reader(motion.float()[None]))
         tracks = gather_hits(hits, duration) + gather_activity(active, duration)
         tracks = sorted(tracks, key=lambda track: -track.weight)[:MOST_EVENTS]
         named = [(track, *self._name(track, columns, image_classes)) for track in tracks]
@@ -155,7 +119,7 @@ class EmbeddedPlanner:
         moments = np.linspace(track.times[0], track.end, 6) if track.end else np.array(track.times)
         azimuths = np.interp(moments, track.times, track.azimuths)
         rows = torch.from_numpy(np.clip((moments * PLACES_FPS).astype(int), 0, len(columns) - 1))
-        logits = self.network.recogniser(columns[rows].float(), torch.from_numpy(azimuths).float())
+        logits = self.recogniser(columns[rows].float(), torch.from_numpy(azimuths).float())
         probabilities = logits.log_softmax(dim=-1).mean(dim=0).softmax(dim=-1)
         seen = sound_of_image_classes(image_classes[rows].mean(dim=0))
         if seen is not None and seen[1] >= SURE:

@@ -3,8 +3,8 @@
 Shapes: K motion frames, M motion features.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
 from torch import Tensor
@@ -14,6 +14,7 @@ from prismaudio.dimensions.plan import Plan
 from prismaudio.dimensions.semantic import Event
 from prismaudio.dimensions.spatial import Place
 from prismaudio.dimensions.temporal import Span
+from prismaudio.planning.sight import Sight
 
 CUT = MotionEncoder.dim - len(FRAME_FEATURES) + FRAME_FEATURES.index("cut")
 UNSURE = 0.5  # confidence below which a name is told as a guess
@@ -34,12 +35,13 @@ class Evidence:
 
     plan: Plan
     cuts: tuple[float, ...] = ()
+    look: Callable[[], Sight] | None = field(default=None, compare=False, repr=False)  # for more than tracks
 
     @classmethod
-    def measured(cls, plan: Plan, motion: Tensor) -> Self:
+    def measured(cls, plan: Plan, motion: Tensor, look: Callable[[], Sight] | None = None) -> Self:
         """plan: of the embedded planner, motion: (K, M) that it was made of."""
         cuts = (motion[:, CUT] > 0.5).nonzero()[:, 0].tolist()
-        return cls(plan, tuple(k / MotionEncoder.fps for k in cuts))
+        return cls(plan, tuple(k / MotionEncoder.fps for k in cuts), look)
 
     def tracks(self) -> list[Track]:
         """The strongest first."""

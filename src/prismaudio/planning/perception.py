@@ -1,7 +1,9 @@
-"""The planner that is always there: the plan that the embedded networks wrote from what they measured.
+"""The planners that are always there: what the embedded networks write of what they measured.
 
-It reads no language. Of a hint it takes the names of sounds that it knows, for things it is not sure of.
+They read no language. Of a hint they take the names of sounds that they know, for things they are not sure of.
 """
+
+from collections.abc import Callable
 
 from prismaudio.backends.embedded.vocabulary import VOCABULARY, Word
 from prismaudio.dimensions.lift import stems
@@ -13,14 +15,25 @@ from prismaudio.planning.wishes import avoiding, noting, unheard
 SURE = 0.5  # confidence from which a name is not given up for a hint
 
 
-class PerceptionPlanner:
-    """A `Planner`: hands on the evidence as the plan it is."""
+Writer = Callable[[Evidence, float], Plan]  # of a clip of so many seconds
 
-    name = "embedded"
+
+def handed_on(evidence: Evidence, duration: float) -> Plan:
+    """The evidence as the plan that it is."""
+    return evidence.plan
+
+
+class PerceptionPlanner:
+    """A `Planner` that needs the evidence alone; `write` makes a plan of it."""
+
     measures = True
 
+    def __init__(self, name: str = "embedded", write: Writer = handed_on) -> None:
+        self.name = name
+        self.write = write
+
     def plan(self, request: PlanRequest) -> Plan:
-        plan = evidence_of(request).plan
+        plan = self.write(evidence_of(request), request.duration)
         notes = unheard(request, hint=False)
         if request.hint:
             plan, note = hinted(plan, request.hint)

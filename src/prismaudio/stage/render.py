@@ -42,6 +42,12 @@ class Theatre:
         self.actors = [_Actor(source, self.rng) for source in cast if source.sprite is not None]
         self.exposure, self.grain = float(self.rng.uniform(0.75, 1.1)), float(self.rng.uniform(0, 5))
 
+    @property
+    def camera_moves(self) -> bool:
+        """Whether it drifts or shakes in any shot that is shown; a cut is no motion."""
+        shown = self.shots if self.scene.cut_at is not None else self.shots[:1]
+        return any(shot.drift > 0 or shot.shake > 0 for shot in shown)
+
     def picture(self, t: float) -> Image:
         """(H, W, 3) at second `t`."""
         second = self.scene.cut_at is not None and t >= self.scene.cut_at

@@ -11,21 +11,31 @@ from torch import nn
 
 from prismaudio.backends.embedded.vision import Projection
 from prismaudio.config import Config
-from prismaudio.generation.loading import assets, load_codec
+from prismaudio.generation.loading import (
+    MOTION_READER,
+    RECOGNISER,
+    assets,
+    load_codec,
+    load_motion_reader,
+    load_recogniser,
+)
 from prismaudio.models.checkpoints import load_weights, save_weights
 from prismaudio.models.mel_codec import MelStereoCodec
+from prismaudio.planning.student_planner import STUDENT
 from prismaudio.stage.corpus import Corpus
 from prismaudio.training.scenes import PoolConfig, load_scene, prepare_pool, scene_files
 from prismaudio.training.stills import Stills, StillsConfig, prepare_stills
 from prismaudio.training.train_classifier import ClassifierTrainingConfig, train_classifier
 from prismaudio.training.train_codec import CodecTrainingConfig, normalise_latents, train_codec
 from prismaudio.training.train_dit import DiTTrainingConfig, load_training_scenes, train_dit
-from prismaudio.training.train_planner import (
-    PlannerSamples,
-    PlannerTrainingConfig,
-    load_planner_scenes,
-    train_planner,
+from prismaudio.training.train_motion_reader import MotionReaderTrainingConfig, train_motion_reader
+from prismaudio.training.train_recogniser import (
+    RecogniserSamples,
+    RecogniserTrainingConfig,
+    train_recogniser,
 )
+from prismaudio.training.train_student import LessonBook, StudentTrainingConfig, train_student
+from prismaudio.training.watched import WatchedConfig, WatchedScene, load_watched, watch_scenes
 
 PROJECTION_SCENES = 300
 
@@ -38,7 +48,11 @@ class RecipeConfig(Config):
     held_out_scenes: PositiveInt = 120
     stills: StillsConfig = StillsConfig()
     held_out_stills: PositiveInt = 250
-    planner: PlannerTrainingConfig = PlannerTrainingConfig()
+    watched: WatchedConfig = WatchedConfig()
+    held_out_watched: PositiveInt = 200
+    motion_reader: MotionReaderTrainingConfig = MotionReaderTrainingConfig()
+    recogniser: RecogniserTrainingConfig = RecogniserTrainingConfig()
+    student: StudentTrainingConfig = StudentTrainingConfig()
     dit: DiTTrainingConfig = DiTTrainingConfig()
     classifier: ClassifierTrainingConfig = ClassifierTrainingConfig()
 
@@ -50,7 +64,9 @@ def train_embedded(config: RecipeConfig, corpus: Corpus, folder: Path) -> Path:
     make_pools(config, corpus, folder)
     codec = make_codec(config, corpus, folder, weights)
     projection = make_projection(folder, weights)
-    make_planner(config, folder, weights)
+    make_motion_reader(config, corpus, folder, weights)
+    make_recogniser(config, corpus, folder, weights)
+    make_student(config, corpus, folder, weights)
     make_dit(config, corpus, folder, weights, codec, projection)
     make_classifier(config, corpus, folder, weights)
     return weights
@@ -61,9 +77,6 @@ def make_pools(config: RecipeConfig, corpus: Corpus, folder: Path) -> None:
     prepare_pool(folder / "scenes" / "train", corpus, config.pool, "train")
     held_out = config.pool.model_copy(update={"count": config.held_out_scenes})
     prepare_pool(folder / "scenes" / "validation", corpus, held_out, "validation")
-    prepare_stills(stills_file(folder, "train"), corpus, config.stills, "train")
-    fewer = config.stills.model_copy(update={"scenes": config.held_out_stills})
-    prepare_stills(stills_file(folder, "validation"), corpus, fewer, "validation")
 
 
 def make_codec(config: RecipeConfig, corpus: Corpus, folder: Path, weights: Path) -> MelStereoCodec:
@@ -88,19 +101,50 @@ def make_projection(folder: Path, weights: Path) -> Projection:
     return projection
 
 
-def make_planner(config: RecipeConfig, folder: Path, weights: Path) -> None:
-    path = weights / "planner.safetensors"
+def watched_pool(
+    config: RecipeConfig, corpus: Corpus, folder: Path
+) -> tuple[list[WatchedScene], list[WatchedScene]]:
+    """Scenes of training and of validation, as a planner sees them; watched first, if they are not there yet."""
+    watch_scenes(watched := folder / "scenes" / "watched-train", corpus, config.watched, "train")
+    fewer = config.watched.model_copy(update={"count": config.held_out_watched})
+    watch_scenes(held_out := folder / "scenes" / "watched-validation", corpus, fewer, "validation")
+    return load_watched(scene_files(watched)), load_watched(scene_files(held_out))
+
+
+def make_motion_reader(config: RecipeConfig, corpus: Corpus, folder: Path, weights: Path) -> None:
+    path = weights / MOTION_READER
     if path.exists():
         return
+    reader = config.motion_reader
+    model = train_motion_reader(reader, *watched_pool(config, corpus, folder), folder / "motion_reader")
+    ship(path, model, {"width": reader.width, "depth": reader.depth})
+
+
+def make_recogniser(config: RecipeConfig, corpus: Corpus, folder: Path, weights: Path) -> None:
+    path = weights / RECOGNISER
+    if path.exists():
+        return
+    fewer = config.stills.model_copy(update={"scenes": config.held_out_stills})
+    prepare_stills(stills_file(folder, "train"), corpus, config.stills, "train")
+    prepare_stills(stills_file(folder, "validation"), corpus, fewer, "validation")
     samples, held_out = (
-        PlannerSamples(
-            load_planner_scenes(scene_files(folder / "scenes" / split)),
-            Stills.load(stills_file(folder, split)),
-            config.planner.loop.seed,
-        )
+        RecogniserSamples(Stills.load(stills_file(folder, split)), config.recogniser.loop.seed)
         for split in ("train", "validation")
     )
-    ship(path, train_planner(config.planner, samples, held_out, folder / "planner"), {})
+    ship(path, train_recogniser(config.recogniser, samples, held_out, folder / "recogniser"), {})
+
+
+def make_student(config: RecipeConfig, corpus: Corpus, folder: Path, weights: Path) -> None:
+    """The student reads what reader and recogniser see, so these come first."""
+    path = weights / STUDENT
+    if path.exists():
+        return
+    eyes = load_motion_reader(weights), load_recogniser(weights)
+    lessons, held_out = (
+        LessonBook(scenes, *eyes, config.student) for scenes in watched_pool(config, corpus, folder)
+    )
+    model = train_student(config.student, lessons, held_out, folder / "student")
+    ship(path, model, config.student.model.model_dump())
 
 
 def stills_file(folder: Path, split: str) -> Path:
