@@ -60,10 +60,12 @@ def test_a_mirror_seen_in_a_mirror_is_the_picture(pool: Path) -> None:
 
 
 def test_stills_name_what_is_there(tmp_path: Path) -> None:
-    config = StillsConfig(scenes=3, per_scene=2, stage=StageConfig(shortest=2, longest=2.5, off_screen=0))
+    config = StillsConfig(scenes=3, looks=2, stage=StageConfig(shortest=2, longest=2.5, off_screen=0))
     prepare_stills(tmp_path / "stills.pt", Corpus.load(), config, "validation")
     stills = Stills.load(tmp_path / "stills.pt")
-    assert len(stills.classes) == len(stills.azimuths) == len(stills.columns)
-    assert len(stills.classes) <= 6
-    assert stills.columns.shape[1:] == (10, 1280)
-    assert float(stills.azimuths.abs().max()) <= 1
+    assert stills.maps.shape == (3, 1280, 7, 10)
+    assert stills.boxes.shape == (3, 4, 3)
+    things = stills.boxes[stills.boxes[..., 2] > 0]
+    assert stills.looks.shape == (len(stills.classes), 1280)
+    assert 2 * 3 <= len(stills.classes) <= 2 * len(things)
+    assert bool((things[:, 2] < 1).all())

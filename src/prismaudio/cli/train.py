@@ -22,6 +22,7 @@ class Job(StrEnum):
     ALL = "all"
     CODEC = "codec"
     PLANNER = "planner"
+    RECOGNISER = "recogniser"
     DIT = "dit"
     CLASSIFIER = "classifier"
     OOBLECK = "oobleck"
@@ -77,6 +78,7 @@ def train(
         Job.ALL: train_all,
         Job.CODEC: train_codec,
         Job.PLANNER: train_planner,
+        Job.RECOGNISER: train_recogniser,
         Job.DIT: train_dit,
         Job.CLASSIFIER: train_classifier_job,
         Job.OOBLECK: train_oobleck_job,
@@ -128,7 +130,9 @@ def train_all(corpus: "Corpus", out: Path, settings: Settings) -> None:
     from prismaudio.training.recipe import RecipeConfig, train_embedded
 
     train_embedded(
-        settings.read(RecipeConfig(), "codec.loop", "planner.loop", "dit.loop", "classifier.loop"),
+        settings.read(
+            RecipeConfig(), "codec.loop", "planner.loop", "recogniser.loop", "dit.loop", "classifier.loop"
+        ),
         corpus,
         out,
     )
@@ -150,6 +154,14 @@ def train_planner(corpus: "Corpus", out: Path, settings: Settings) -> None:
     config = config.model_copy(update={"planner": settings.read(config.planner, "loop")})
     recipe.make_pools(config, corpus, out)
     recipe.make_planner(config, out, out / "weights")
+
+
+def train_recogniser(corpus: "Corpus", out: Path, settings: Settings) -> None:
+    from prismaudio.training import recipe
+
+    config = recipe.RecipeConfig()
+    config = config.model_copy(update={"recogniser": settings.read(config.recogniser, "loop")})
+    recipe.make_recogniser(config, corpus, out, out / "weights")
 
 
 def train_dit(corpus: "Corpus", out: Path, settings: Settings) -> None:

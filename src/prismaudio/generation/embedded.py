@@ -60,7 +60,7 @@ class EmbeddedModel:
         return watch(film, self.eyes, clip.seconds, report)
 
     def think(self, seen: Seen, seconds: float) -> Plan:
-        return self.planner.plan(seen.motion, seen.columns, seen.image_classes, seconds)
+        return self.planner.plan(seen.motion, seen.looks, seen.image_classes, seconds)
 
     def tell(self, plan: Plan, seen: Seen | None, layout: Layout, wording: Wording) -> Sequence[ClipFeatures]:
         frame = seconds_of(self.codec)

@@ -7,8 +7,10 @@ from typing import Literal, NamedTuple
 from pydantic import Field, PositiveFloat
 
 from prismaudio.backends.embedded.motion import MotionEncoder
+from prismaudio.backends.embedded.recogniser import Looker, Recogniser
 from prismaudio.backends.embedded.text import WordTable
 from prismaudio.backends.embedded.vision import ImageNetwork, Projection, VisionEncoder
+from prismaudio.backends.embedded.vocabulary import VOCABULARY
 from prismaudio.backends.pretrained.hub import resolve
 from prismaudio.config import Config
 from prismaudio.errors import PrismAudioError
@@ -114,7 +116,12 @@ def load_published(
 def load_eyes(folder: Path) -> Eyes:
     projection = Projection()
     load_weights(folder / "vision.safetensors", projection)
-    return Eyes(MotionEncoder(), VisionEncoder(ImageNetwork(), projection.eval()))
+    recogniser = Recogniser(len(VOCABULARY))
+    load_weights(folder / "recogniser.safetensors", recogniser)
+    network = ImageNetwork()
+    return Eyes(
+        MotionEncoder(), VisionEncoder(network, projection.eval()), Looker(network, recogniser.eval())
+    )
 
 
 def load_planner(folder: Path) -> EmbeddedPlanner:

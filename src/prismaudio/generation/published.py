@@ -117,7 +117,7 @@ class PublishedModel:
     def think(self, seen: Watched, seconds: float) -> Plan:
         if seen.seen is None:
             raise ValueError("the film was watched without the planner")
-        return self.planner.plan(seen.seen.motion, seen.seen.columns, seen.seen.image_classes, seconds)
+        return self.planner.plan(seen.seen.motion, seen.seen.looks, seen.seen.image_classes, seconds)
 
     def tell(
         self, plan: Plan, seen: Watched | None, layout: Layout, wording: Wording

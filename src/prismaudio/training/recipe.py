@@ -1,4 +1,4 @@
-"""The whole embedded model from the corpus, as one job: scenes, codec, planner, transformer, judge, files to ship.
+"""The whole embedded model from the corpus, as one job: scenes, codec, planner, names, transformer, judge, files.
 
 Every stage resumes where it stopped; a finished stage is skipped. `prismaudio train all --out runs/embedded` runs it.
 """
@@ -26,6 +26,7 @@ from prismaudio.training.train_planner import (
     load_planner_scenes,
     train_planner,
 )
+from prismaudio.training.train_recogniser import RecogniserTrainingConfig, train_recogniser
 
 PROJECTION_SCENES = 300
 
@@ -38,6 +39,7 @@ class RecipeConfig(Config):
     held_out_scenes: PositiveInt = 120
     stills: StillsConfig = StillsConfig()
     held_out_stills: PositiveInt = 250
+    recogniser: RecogniserTrainingConfig = RecogniserTrainingConfig()
     planner: PlannerTrainingConfig = PlannerTrainingConfig()
     dit: DiTTrainingConfig = DiTTrainingConfig()
     classifier: ClassifierTrainingConfig = ClassifierTrainingConfig()
@@ -51,6 +53,7 @@ def train_embedded(config: RecipeConfig, corpus: Corpus, folder: Path) -> Path:
     codec = make_codec(config, corpus, folder, weights)
     projection = make_projection(folder, weights)
     make_planner(config, folder, weights)
+    make_recogniser(config, corpus, folder, weights)
     make_dit(config, corpus, folder, weights, codec, projection)
     make_classifier(config, corpus, folder, weights)
     return weights
@@ -61,9 +64,6 @@ def make_pools(config: RecipeConfig, corpus: Corpus, folder: Path) -> None:
     prepare_pool(folder / "scenes" / "train", corpus, config.pool, "train")
     held_out = config.pool.model_copy(update={"count": config.held_out_scenes})
     prepare_pool(folder / "scenes" / "validation", corpus, held_out, "validation")
-    prepare_stills(stills_file(folder, "train"), corpus, config.stills, "train")
-    fewer = config.stills.model_copy(update={"scenes": config.held_out_stills})
-    prepare_stills(stills_file(folder, "validation"), corpus, fewer, "validation")
 
 
 def make_codec(config: RecipeConfig, corpus: Corpus, folder: Path, weights: Path) -> MelStereoCodec:
@@ -93,18 +93,24 @@ def make_planner(config: RecipeConfig, folder: Path, weights: Path) -> None:
     if path.exists():
         return
     samples, held_out = (
-        PlannerSamples(
-            load_planner_scenes(scene_files(folder / "scenes" / split)),
-            Stills.load(stills_file(folder, split)),
-            config.planner.loop.seed,
-        )
+        PlannerSamples(load_planner_scenes(scene_files(folder / "scenes" / split)), config.planner.loop.seed)
         for split in ("train", "validation")
     )
     ship(path, train_planner(config.planner, samples, held_out, folder / "planner"), {})
 
 
-def stills_file(folder: Path, split: str) -> Path:
-    return folder / "scenes" / f"stills-{split}.pt"
+def make_recogniser(config: RecipeConfig, corpus: Corpus, folder: Path, weights: Path) -> None:
+    """Look at its own stills, then learn where things are and what they are called."""
+    path = weights / "recogniser.safetensors"
+    if path.exists():
+        return
+    train, held_out = (folder / "stills" / f"{split}.pt" for split in ("train", "validation"))
+    train.parent.mkdir(parents=True, exist_ok=True)
+    prepare_stills(train, corpus, config.stills, "train")
+    fewer = config.stills.model_copy(update={"scenes": config.held_out_stills})
+    prepare_stills(held_out, corpus, fewer, "validation")
+    stills = Stills.load(train), Stills.load(held_out)
+    ship(path, train_recogniser(config.recogniser, *stills, folder / "recogniser"), {})
 
 
 def make_dit(

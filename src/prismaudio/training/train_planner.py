@@ -1,6 +1,6 @@
-"""Train the embedded planner's networks on prepared scenes, whose plans are the truth.
+"""Train the embedded planner's reader of motion on prepared scenes, whose plans are the truth.
 
-Shapes: B batch, K motion frames, A azimuth bins, C columns of image features.
+Shapes: B batch, K motion frames, A azimuth bins.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,10 +20,8 @@ from prismaudio.dimensions.plan import Plan
 from prismaudio.planning.embedded import FPS, PlannerNetwork
 from prismaudio.training.loop import LoopConfig, stack, train
 from prismaudio.training.scenes import load_scene
-from prismaudio.training.stills import Stills
 
 FRAMES = 224
-PLACES = 6  # stills looked at per scene
 
 
 class PlannerTrainingConfig(Config):
@@ -71,11 +69,10 @@ def seen_activity(plan: Plan, frames: int) -> tuple[Tensor, Tensor]:
 
 
 class PlannerSamples(Dataset[dict[str, Tensor]]):
-    """Scenes as motion with its truth, mirrored half the time; and places in stills with the class that is there."""
+    """Scenes as motion with its truth, mirrored half the time."""
 
-    def __init__(self, scenes: Sequence[PlannerScene], stills: Stills, seed: int) -> None:
+    def __init__(self, scenes: Sequence[PlannerScene], seed: int) -> None:
         self.scenes = scenes
-        self.stills = stills
         self.seed = seed
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
@@ -85,16 +82,7 @@ class PlannerSamples(Dataset[dict[str, Tensor]]):
         hits, active = seen_activity(scene.plan, FRAMES)
         if rng.random() < 0.5:
             motion, hits, active = mirror(motion), hits.flip(1), active.flip(1)
-        rows = torch.from_numpy(rng.integers(len(self.stills.classes), size=PLACES))
-        blur = torch.from_numpy(rng.normal(0, 0.06, PLACES)).float()  # planners do not know places exactly
-        return {
-            "motion": motion,
-            "hits": hits,
-            "active": active,
-            "columns": self.stills.columns[rows].float(),
-            "azimuths": (self.stills.azimuths[rows].float() + blur).clamp(-1, 1),
-            "classes": self.stills.classes[rows],
-        }
+        return {"motion": motion, "hits": hits, "active": active}
 
     collate = staticmethod(stack)
 
@@ -107,43 +95,30 @@ class PlannerJob:
     def loss(
         self, model: nn.Module, batch: dict[str, Tensor], generator: torch.Generator
     ) -> dict[str, Tensor]:
-        hits, active, names = model(batch)
+        hits, active = model(batch)
         weight = self.hit_weight.to(hits.device)
         hit_loss = F.binary_cross_entropy_with_logits(hits.float(), batch["hits"], pos_weight=weight)
         active_loss = F.binary_cross_entropy_with_logits(active.float(), batch["active"])
-        name_loss = F.cross_entropy(names.float(), batch["classes"].flatten(), label_smoothing=0.1)
-        return {
-            "loss": 5 * hit_loss + active_loss + name_loss,
-            "hit": hit_loss,
-            "active": active_loss,
-            "name": name_loss,
-        }
+        return {"loss": 5 * hit_loss + active_loss, "hit": hit_loss, "active": active_loss}
 
     @torch.no_grad()
     def validate(self, model: nn.Module, writer: SummaryWriter, step: int) -> Mapping[str, float]:
         device = next(model.parameters()).device
         batch = {name: tensor.to(device) for name, tensor in self.held_out.items()}
         losses = self.loss(model, batch, torch.Generator(device))
-        names = model(batch)[2]
-        top5 = names.topk(5, dim=-1).indices == batch["classes"].flatten()[:, None]
-        scores = {name: float(value) for name, value in losses.items()}
-        return scores | {
-            "top1": float(top5[:, 0].float().mean()),
-            "top5": float(top5.any(dim=1).float().mean()),
-        }
+        return {name: float(value) for name, value in losses.items()}
 
 
 class _PlannerPass(nn.Module):
-    """Both networks on one batch, as one forward pass."""
+    """The reader of motion on one batch."""
 
     def __init__(self, network: PlannerNetwork) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         hits, active = self.network.motion_reader(batch["motion"])
-        names = self.network.recogniser(batch["columns"].flatten(0, 1), batch["azimuths"].flatten())
-        return hits, active, names
+        return hits, active
 
 
 def train_planner(

@@ -40,12 +40,16 @@ class ImageNetwork:
     @torch.no_grad()
     def columns(self, frames: Frames) -> Tensor:
         """-> (K, C, F): mean over the rows of the last feature map; one column per 32 pixels."""
+        return columns_of(self.maps(frames))
+
+    @torch.no_grad()
+    def maps(self, frames: Frames) -> Tensor:
+        """-> (K, F, R, C): the last feature map; one row and one column per 32 pixels."""
         parts = []
         for start in range(0, len(frames.images), BATCH):
             batch = torch.from_numpy(np.ascontiguousarray(frames.images[start : start + BATCH])).float() / 255
             batch = ((batch - torch.tensor(MEAN)) / torch.tensor(STD)).permute(0, 3, 1, 2)
-            features = self.network.extract_features(batch.bfloat16())  # type: ignore[operator]  # untyped package
-            parts.append(features.float().mean(dim=2).mT)
+            parts.append(self.network.extract_features(batch.bfloat16()).float())  # type: ignore[operator]  # untyped package
         return torch.cat(parts)
 
     @torch.no_grad()
@@ -53,6 +57,11 @@ class ImageNetwork:
         """columns: (K, C, F) -> (K, 1000) ImageNet probabilities."""
         classifier: nn.Module = self.network._fc  # type: ignore[assignment]  # the package's name for it
         return classifier(columns.mean(dim=1).bfloat16()).float().softmax(dim=-1)
+
+
+def columns_of(maps: Tensor) -> Tensor:
+    """(K, F, R, C) -> (K, C, F)"""
+    return maps.mean(dim=2).mT
 
 
 class VisionEncoder:
