@@ -17,7 +17,11 @@ from prismaudio.backends.embedded.recogniser import (
 )
 from prismaudio.backends.embedded.vision import FEATURES, PLACES_FPS, PLACES_SIZE, ImageNetwork
 from prismaudio.backends.embedded.vocabulary import VOCABULARY
+from prismaudio.generation.loading import assets, load_eyes
 from prismaudio.planning.naming import INDEX, by_kind, by_looks, ranking
+from prismaudio.stage.corpus import Corpus
+from prismaudio.stage.render import Theatre
+from prismaudio.stage.scene import StageConfig, draw_scene
 from prismaudio.training.train_recogniser import cells_of
 from prismaudio.types import Frames
 
@@ -36,6 +40,25 @@ def looks(*seen: tuple[float, float, str]) -> Looks:
         scores=torch.ones(len(seen)),
         names=names.log(),
     )
+
+
+def test_the_shipped_recogniser_finds_and_names_held_out_sprites() -> None:
+    corpus, looker, right = Corpus.load(), load_eyes(assets()).looker, []
+    network = looker.network
+    for index in range(30):
+        scene = draw_scene(
+            7, index, "test", corpus, StageConfig(shortest=2, longest=2.5, off_screen=0, cut=0)
+        )
+        if len(scene.sources) > 1 or scene.distractors:
+            continue
+        pictures = Frames(Theatre(scene, *PLACES_SIZE).picture(1.0)[None], PLACES_FPS)
+        seen = looker.look(pictures, pictures, network.maps(pictures), 1.0)
+        (_, (x, y, _)), *_ = Theatre(scene, *PLACES_SIZE).boxes(1.0)
+        best = seen.names[0].topk(5).indices.tolist() if len(seen.times) else []
+        away = abs(float(seen.boxes[0, 0]) - x) + abs(float(seen.boxes[0, 1]) - y) if best else 1.0
+        right.append(away < 0.1 and INDEX[scene.sources[0].class_name] in best)
+    assert len(right) >= 8
+    assert np.mean(right) > 0.5
 
 
 def test_a_finder_judges_every_cell() -> None:
@@ -75,6 +98,17 @@ def test_a_close_look_is_centred_on_the_box_in_any_size_of_picture() -> None:
         assert columns.mean() == pytest.approx(LOOK_SIZE / 2, abs=3)
         assert np.ptp(rows) == pytest.approx(LOOK_SIZE / 1.25, abs=4)
         assert np.ptp(columns) == pytest.approx(LOOK_SIZE / 1.25, abs=4)
+
+
+def test_the_blocks_taken_over_see_what_the_image_network_sees() -> None:
+    network, recogniser = ImageNetwork(), Recogniser(NAMES).eval()
+    recogniser.start_from(network)
+    noise = np.random.default_rng(0).integers(0, 256, (2, LOOK_SIZE, LOOK_SIZE, 3)).astype(np.uint8)
+    theirs = network.maps(Frames(noise, 1.0))
+    with torch.no_grad():
+        features = recogniser.head(recogniser.blocks(network.trunk(Frames(noise, 1.0))))
+    ours = torch.nn.functional.relu6(features)
+    assert float((ours - theirs).abs().mean()) < 0.05 * float(theirs.abs().mean())
 
 
 def test_a_look_that_sees_nothing_says_nothing() -> None:

@@ -71,8 +71,14 @@ class Watcher:
 
     def seen(self) -> Seen:
         """All stretches as one."""
-        *tensors, looks = zip(*self._parts, strict=True)
-        return Seen(*map(torch.cat, tensors), Looks(*map(torch.cat, zip(*looks, strict=True))))
+        parts = self._parts
+        return Seen(
+            motion=torch.cat([part.motion for part in parts]),
+            columns=torch.cat([part.columns for part in parts]),
+            image_classes=torch.cat([part.image_classes for part in parts]),
+            video=torch.cat([part.video for part in parts]),
+            looks=Looks(*map(torch.cat, zip(*(part.looks for part in parts), strict=True))),
+        )
 
     def _motion(self, frames: Frames) -> Tensor:
         """(len(frames), 36); the first of a stretch moved since the last of the one before."""

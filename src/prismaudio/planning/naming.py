@@ -16,8 +16,8 @@ from prismaudio.backends.embedded.vision import PLACES_FPS
 from prismaudio.backends.embedded.vocabulary import VOCABULARY
 
 SURE = 0.5  # probability from which an ImageNet name overrules the stage's recogniser
-NEAR = 0.2  # azimuth by which a look may miss a track
-SOON = 0.4  # seconds by which a look may miss a moment of a track
+NEAR = 0.15  # azimuth by which a look may miss a track
+SOON = 1.5  # seconds by which a look may miss a moment of a track
 SEEN = 0.02  # weight of all looks below which a track was not seen
 DOUBTFUL, CLEAR = (
     0.5,
@@ -26,8 +26,8 @@ DOUBTFUL, CLEAR = (
 # What moves and is no thing: in most camera video, what the wind moves. The rest of the vocabulary shares what is left.
 NO_THING = {"leaves_rustle": 0.35, "wind": 0.25}
 # How often a class of each mode leaves a track of strikes, counted on validation scenes.
-STRIKES = {"struck": 0.97, "call": 0.9, "sustained": 0.12}
-SOFTER = 1.0  # by which log-probabilities are divided, so that confidence is how often a name is right
+STRIKES = {"struck": 0.97, "call": 0.97, "sustained": 0.13}
+SOFTER = 0.75  # by which log-probabilities are divided, so that confidence is how often a name is right
 
 INDEX = {word.name: number for number, word in enumerate(VOCABULARY)}
 

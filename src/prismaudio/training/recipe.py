@@ -15,6 +15,7 @@ from prismaudio.generation.loading import assets, load_codec
 from prismaudio.models.checkpoints import load_weights, save_weights
 from prismaudio.models.mel_codec import MelStereoCodec
 from prismaudio.stage.corpus import Corpus
+from prismaudio.training.closeups import Closeups, CloseupsConfig, prepare_closeups
 from prismaudio.training.scenes import PoolConfig, load_scene, prepare_pool, scene_files
 from prismaudio.training.stills import Stills, StillsConfig, prepare_stills
 from prismaudio.training.train_classifier import ClassifierTrainingConfig, train_classifier
@@ -26,7 +27,7 @@ from prismaudio.training.train_planner import (
     load_planner_scenes,
     train_planner,
 )
-from prismaudio.training.train_recogniser import RecogniserTrainingConfig, train_recogniser
+from prismaudio.training.train_recogniser import Lessons, RecogniserTrainingConfig, train_recogniser
 
 PROJECTION_SCENES = 300
 
@@ -38,7 +39,7 @@ class RecipeConfig(Config):
     pool: PoolConfig = PoolConfig()
     held_out_scenes: PositiveInt = 120
     stills: StillsConfig = StillsConfig()
-    held_out_stills: PositiveInt = 250
+    closeups: CloseupsConfig = CloseupsConfig()
     recogniser: RecogniserTrainingConfig = RecogniserTrainingConfig()
     planner: PlannerTrainingConfig = PlannerTrainingConfig()
     dit: DiTTrainingConfig = DiTTrainingConfig()
@@ -100,17 +101,19 @@ def make_planner(config: RecipeConfig, folder: Path, weights: Path) -> None:
 
 
 def make_recogniser(config: RecipeConfig, corpus: Corpus, folder: Path, weights: Path) -> None:
-    """Look at its own stills, then learn where things are and what they are called."""
+    """Look at stills and closeups, then learn where things are and what they are called."""
     path = weights / "recogniser.safetensors"
     if path.exists():
         return
-    train, held_out = (folder / "stills" / f"{split}.pt" for split in ("train", "validation"))
-    train.parent.mkdir(parents=True, exist_ok=True)
-    prepare_stills(train, corpus, config.stills, "train")
-    fewer = config.stills.model_copy(update={"scenes": config.held_out_stills})
-    prepare_stills(held_out, corpus, fewer, "validation")
-    stills = Stills.load(train), Stills.load(held_out)
-    ship(path, train_recogniser(config.recogniser, *stills, folder / "recogniser"), {})
+    stills = folder / "looks" / "stills.pt"
+    train, held_out = (folder / "looks" / f"{split}.pt" for split in ("train", "validation"))
+    stills.parent.mkdir(parents=True, exist_ok=True)
+    prepare_stills(stills, corpus, config.stills, "train")
+    prepare_closeups(train, corpus, config.closeups, "train")
+    prepare_closeups(held_out, corpus, config.closeups, "validation")
+    lessons = Lessons(Stills.load(stills), Closeups.load(train))
+    trained = train_recogniser(config.recogniser, lessons, Closeups.load(held_out), folder / "recogniser")
+    ship(path, trained, {})
 
 
 def make_dit(

@@ -1,20 +1,22 @@
 """What things are called: find them in the picture, look at each closely, name what is seen.
 
 A finder marks the cells of the feature map in which something stands; each thing is cut out, enlarged and perceived
-again, and a linear layer turns those features into names. So a small thing is seen as large as a near one.
+again, so that a small thing is seen as large as a near one. The last two blocks of the image network are replaced by
+blocks that were trained further, on pictures of what the vocabulary names.
 
 Shapes: K pictures, L looks, F image features, R x C cells of 32 pixels, N names.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from prismaudio.backends.embedded.vision import FEATURES, PLACES_SIZE, ImageNetwork
+from prismaudio.backends.embedded.vision import FEATURES, PLACES_SIZE, TRUNK_BLOCKS, ImageNetwork
 from prismaudio.types import Frames
 
 Box = tuple[float, float, float]  # centre x and y, 0 to 1 of the screen; extent as a share of its height
@@ -49,23 +51,59 @@ class Finder(nn.Module):
         return self.leave(self.layers(maps))
 
 
-class Recogniser(nn.Module):
-    """Close looks -> names."""
+class Block(nn.Module):
+    """Inverted residual of EfficientNet-Lite, its normalisation folded into the convolutions."""
 
-    mean: Tensor
-    scale: Tensor
+    def __init__(self, enter: int, width: int, leave: int, kernel: int) -> None:
+        super().__init__()
+        self.expand = nn.Conv2d(enter, width, 1)
+        self.depth = nn.Conv2d(width, width, kernel, padding=kernel // 2, groups=width)
+        self.project = nn.Conv2d(width, leave, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (L, enter, R, C) -> (L, leave, R, C)"""
+        y = self.project(F.relu6(self.depth(F.relu6(self.expand(x)))))
+        return x + y if y.shape == x.shape else y
+
+
+class Recogniser(nn.Module):
+    """Close looks, as far as the trunk of the image network took them -> names."""
 
     def __init__(self, names: int) -> None:
         super().__init__()
         self.finder = Finder()
-        self.register_buffer("mean", torch.zeros(FEATURES))
-        self.register_buffer("scale", torch.ones(FEATURES))
+        self.blocks = nn.Sequential(Block(192, 1152, 192, 5), Block(192, 1152, 320, 3))
+        self.head = nn.Conv2d(320, FEATURES, 1)
+        self.norm = nn.LayerNorm(FEATURES, elementwise_affine=False)
         self.drop = nn.Dropout(0.5)
         self.leave = nn.Linear(FEATURES, names)
 
     def forward(self, looks: Tensor) -> Tensor:
-        """looks: (L, F) -> logits (L, N)"""
-        return self.leave(self.drop((looks - self.mean) * self.scale))
+        """looks: (L, 192, R, C) -> logits (L, N)"""
+        features = F.relu6(self.head(self.blocks(looks))).mean(dim=(2, 3))
+        return self.leave(self.drop(self.norm(features)))
+
+    @torch.no_grad()
+    def start_from(self, network: ImageNetwork) -> None:
+        """Take over the blocks of the image network that are to be trained further."""
+        whole: Any = network.network
+        for block, given in zip(self.blocks, whole._blocks[TRUNK_BLOCKS:], strict=True):
+            assert isinstance(block, Block)
+            _fold(block.expand, given._expand_conv, given._bn0)
+            _fold(block.depth, given._depthwise_conv, given._bn1)
+            _fold(block.project, given._project_conv, given._bn2)
+        _fold(self.head, whole._conv_head, whole._bn1)
+
+
+def _fold(target: nn.Conv2d, convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
+    """Make `target` do what `convolution` and the frozen `norm` do."""
+    mean, variance, bias = norm.running_mean, norm.running_var, target.bias
+    assert mean is not None
+    assert variance is not None
+    assert bias is not None
+    gain = norm.weight.float() / (variance.float() + norm.eps).sqrt()
+    target.weight.copy_(convolution.weight.float() * gain[:, None, None, None])
+    bias.copy_(norm.bias.float() - mean.float() * gain)
 
 
 class Looks(NamedTuple):
@@ -94,7 +132,7 @@ class Looker:
         crops = np.stack(
             [close_look(fine.images[k], box) for k, box in zip(found.picture, found.boxes, strict=True)]
         )
-        logits = self.recogniser(self.network.maps(Frames(crops, places.fps)).mean(dim=(2, 3)))
+        logits = self.recogniser(self.network.trunk(Frames(crops, places.fps)))
         return Looks(
             times=start + torch.tensor(found.picture) / places.fps,
             boxes=torch.tensor(found.boxes),
