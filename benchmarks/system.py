@@ -88,7 +88,7 @@ class System:
     def think(self) -> Plan:
         """From the file to the plan: the embedded planner looks with eyes of its own, and decodes for them."""
         seen = watch(open_film(self.film), self.model.eyes, self.size.seconds, ignore)
-        return self.model.planner.plan(seen.motion, seen.columns, seen.image_classes, self.size.seconds)
+        return self.model.planner.plan(seen.motion, seen.looks, seen.image_classes, self.size.seconds)
 
     def pipeline(self, machinery: str) -> VideoToAudio:
         """The system as users call it."""

@@ -1,13 +1,16 @@
 """Prepared scenes and stills: written whole, read back, the same every time, and kept when they are there."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from prismaudio.backends.embedded.motion import MotionEncoder, mirror
+from prismaudio.backends.embedded.vocabulary import VOCABULARY
 from prismaudio.stage.corpus import Corpus
 from prismaudio.stage.scene import StageConfig
+from prismaudio.training.closeups import Closeups, CloseupsConfig, prepare_closeups
 from prismaudio.training.scenes import PoolConfig, load_scene, prepare_pool, scene_files
 from prismaudio.training.stills import Stills, StillsConfig, prepare_stills
 from prismaudio.training.train_motion_reader import seen_activity
@@ -59,11 +62,25 @@ def test_a_mirror_seen_in_a_mirror_is_the_picture(pool: Path) -> None:
     torch.testing.assert_close(mirror(mirror(motion)), motion)
 
 
-def test_stills_name_what_is_there(tmp_path: Path) -> None:
-    config = StillsConfig(scenes=3, per_scene=2, stage=StageConfig(shortest=2, longest=2.5, off_screen=0))
+def test_stills_say_where_things_are(tmp_path: Path) -> None:
+    config = StillsConfig(scenes=3, stage=StageConfig(shortest=2, longest=2.5, off_screen=0))
     prepare_stills(tmp_path / "stills.pt", Corpus.load(), config, "validation")
     stills = Stills.load(tmp_path / "stills.pt")
-    assert len(stills.classes) == len(stills.azimuths) == len(stills.columns)
-    assert len(stills.classes) <= 6
-    assert stills.columns.shape[1:] == (10, 1280)
-    assert float(stills.azimuths.abs().max()) <= 1
+    assert stills.maps.shape == (3, 1280, 7, 10)
+    assert stills.boxes.shape == (3, 4, 3)
+    assert bool((stills.boxes[:, 0, 2] > 0).all())
+    assert bool((stills.boxes[..., 2] < 1).all())
+
+
+def test_closeups_are_called_as_the_stage_calls_what_they_show(tmp_path: Path) -> None:
+    corpus = Corpus.load()
+    few = replace(corpus, sprites=tuple(s for s in corpus.sprites if s.class_name in ("dog", "car_engine")))
+    prepare_closeups(tmp_path / "looks.pt", few, CloseupsConfig(looks=2), "validation")
+    closeups = Closeups.load(tmp_path / "looks.pt")
+    shown = [s for s in few.sprites if s.split == "validation"]
+    assert closeups.looks.shape == (2 * len(shown), 192, 5, 5)
+    assert float(closeups.names.sum()) == pytest.approx(1)
+    for sprite, names in zip(shown, closeups.names, strict=True):
+        called = {VOCABULARY[k].name for k in names.nonzero().flatten().tolist()}
+        assert sprite.class_name in called
+        assert ("crash" in called) == (sprite.class_name == "car_engine")  # it borrows pictures of cars

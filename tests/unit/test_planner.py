@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-import torch
 
 from prismaudio.backends.embedded.motion import COLUMNS
 from prismaudio.evaluation.metrics.onsets import Matches, onset_f1
@@ -13,7 +12,6 @@ from prismaudio.generation.watch import Seen, watch
 from prismaudio.planning.embedded import (
     FPS,
     Track,
-    at_azimuth,
     gather_activity,
     gather_hits,
     merge_same,
@@ -75,12 +73,6 @@ def test_a_written_plan_says_what_was_found() -> None:
     assert plan.semantic.events[0].label == "dog"
     assert plan.onsets() == [0.5, 1.0]
     assert plan.spatial.places[0].keys[0].azimuth == -0.8
-
-
-def test_features_at_an_azimuth_are_those_of_its_column() -> None:
-    columns = torch.arange(10.0)[None, :, None].expand(3, -1, 4)
-    seen = at_azimuth(columns, torch.tensor([-1.0, 0.0, 1.0]))
-    assert seen[:, 0].tolist() == [0.0, 4.5, 9.0]
 
 
 @pytest.fixture(scope="module")

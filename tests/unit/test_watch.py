@@ -9,6 +9,7 @@ import torch
 from media_clips import noise, write_clip
 
 from prismaudio.backends.embedded.motion import MotionEncoder
+from prismaudio.backends.embedded.recogniser import Looks
 from prismaudio.generation import pictures as room
 from prismaudio.generation.pictures import FileFilm, FramesFilm
 from prismaudio.generation.watch import Eyes, watch
@@ -20,24 +21,32 @@ from prismaudio.types import Frames
 class MeanColour:
     """An image network that remembers the mean colour of each of five columns."""
 
-    def columns(self, frames: Frames) -> torch.Tensor:
+    def maps(self, frames: Frames) -> torch.Tensor:
         parts = np.split(frames.images.astype(np.float32) / 255, 5, axis=2)
-        return torch.from_numpy(np.stack([part.mean(axis=(1, 2)) for part in parts], axis=1))
+        return torch.from_numpy(np.stack([part.mean(axis=(1, 2)) for part in parts], axis=-1))[:, :, None]
 
     def image_classes(self, columns: torch.Tensor) -> torch.Tensor:
         return columns.mean(dim=1)
 
 
+def brightness(places: Frames, fine: Frames, maps: torch.Tensor, start: float) -> Looks:
+    """One look at every picture, which notes its second and how bright it is."""
+    times = start + torch.arange(len(places.images)) / places.fps
+    bright = torch.from_numpy(fine.images.mean(axis=(1, 2, 3)).astype(np.float32))
+    return Looks(times, torch.zeros(len(times), 3), bright, maps.flatten(1))
+
+
 @pytest.fixture
 def eyes() -> Eyes:
     network = MeanColour()
+    looker = SimpleNamespace(look=brightness)
     vision = SimpleNamespace(
         network=network,
-        encode=lambda frames: network.columns(frames).flatten(1),
+        encode=lambda frames: network.maps(frames).flatten(1),
         fps=4.0,
         frame_size=(160, 112),
     )
-    return Eyes(MotionEncoder(), vision)
+    return Eyes(MotionEncoder(), vision, looker)
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ class Job(StrEnum):
     ALL = "all"
     CODEC = "codec"
     MOTION_READER = "motion-reader"
+    GLANCE = "glance"
     RECOGNISER = "recogniser"
     STUDENT = "student"
     PLANNER = "planner"
@@ -77,8 +78,8 @@ def train(
     logs and the settings of a job in DIR/<job>. The same command continues a run that was interrupted.
 
     'planner' fine-tunes a video language model on the plans of a teacher, for
-    `--planner local:DIR/weights/video-llm`; the parts of the embedded planner are motion-reader, recogniser
-    and student.
+    `--planner local:DIR/weights/video-llm`; the parts of the embedded planner are motion-reader, glance,
+    recogniser and student.
 
     \b
     Examples:
@@ -110,7 +111,7 @@ def train(
         raise typer.BadParameter("--base and --tune go with --teacher")
     if job is Job.PLANNER:
         raise typer.BadParameter(
-            "'planner' needs --teacher PLANS; the embedded planner's parts are motion-reader, recogniser, student"
+            "'planner' needs --teacher PLANS; the embedded planner's parts are motion-reader, glance, recogniser, student"
         )
     loaded = Corpus.load(corpus)
     make_folder(out / "weights")
@@ -120,6 +121,7 @@ def train(
         Job.ALL: train_all,
         Job.CODEC: train_codec,
         Job.MOTION_READER: train_motion_reader,
+        Job.GLANCE: train_glance,
         Job.RECOGNISER: train_recogniser,
         Job.STUDENT: train_student,
         Job.DIT: train_dit,
@@ -177,7 +179,7 @@ def train_all(corpus: "Corpus", out: Path, settings: Settings) -> None:
             RecipeConfig(),
             *(
                 f"{part}.loop"
-                for part in ("codec", "motion_reader", "recogniser", "student", "dit", "classifier")
+                for part in ("codec", "motion_reader", "glance", "recogniser", "student", "dit", "classifier")
             ),
         ),
         corpus,
@@ -210,13 +212,21 @@ def train_recogniser(corpus: "Corpus", out: Path, settings: Settings) -> None:
     recipe.make_recogniser(config, corpus, out, out / "weights")
 
 
+def train_glance(corpus: "Corpus", out: Path, settings: Settings) -> None:
+    from prismaudio.training import recipe
+
+    config = recipe.RecipeConfig()
+    config = config.model_copy(update={"glance": settings.read(config.glance, "loop")})
+    recipe.make_glance(config, corpus, out, out / "weights")
+
+
 def train_student(corpus: "Corpus", out: Path, settings: Settings) -> None:
     from prismaudio.training import recipe
 
     config = recipe.RecipeConfig()
     config = config.model_copy(update={"student": settings.read(config.student, "loop")})
     recipe.make_motion_reader(config, corpus, out, out / "weights")
-    recipe.make_recogniser(config, corpus, out, out / "weights")
+    recipe.make_glance(config, corpus, out, out / "weights")
     recipe.make_student(config, corpus, out, out / "weights")
 
 

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 from pydantic import Field, PositiveFloat
 
 from prismaudio.backends.embedded.motion import MotionEncoder
+from prismaudio.backends.embedded.recogniser import Looker, Recogniser
 from prismaudio.backends.embedded.text import WordTable
 from prismaudio.backends.embedded.vision import ImageNetwork, Projection, VisionEncoder
 from prismaudio.backends.embedded.vocabulary import VOCABULARY
@@ -23,14 +24,16 @@ from prismaudio.generation.watch import Eyes
 from prismaudio.models.checkpoints import load_weights, read_config
 from prismaudio.models.dit import ConditionedDiT
 from prismaudio.models.mel_codec import MelStereoCodec
-from prismaudio.planning.embedded import EmbeddedPlanner, Recogniser
+from prismaudio.planning.embedded import EmbeddedPlanner
+from prismaudio.planning.glance import Glance
 from prismaudio.planning.motion_reader import MotionReader
 from prismaudio.stages import Progress
 from prismaudio.weights.folder import HUB_FILES, find_files, load_generator
 
 EMBEDDED = "embedded"
 EMBEDDED_FILE = "dit.safetensors"  # by which a folder of embedded weights is known
-MOTION_READER, RECOGNISER = "motion_reader.safetensors", "recogniser.safetensors"
+MOTION_READER, GLANCE = "motion_reader.safetensors", "glance.safetensors"
+RECOGNISER = "recogniser.safetensors"
 
 
 class Loading(Config):
@@ -117,11 +120,16 @@ def load_published(
 def load_eyes(folder: Path) -> Eyes:
     projection = Projection()
     load_weights(folder / "vision.safetensors", projection)
-    return Eyes(MotionEncoder(), VisionEncoder(ImageNetwork(), projection.eval()))
+    recogniser = Recogniser(len(VOCABULARY))
+    load_weights(folder / RECOGNISER, recogniser)
+    network = ImageNetwork()
+    return Eyes(
+        MotionEncoder(), VisionEncoder(network, projection.eval()), Looker(network, recogniser.eval())
+    )
 
 
 def load_perception(folder: Path) -> EmbeddedPlanner:
-    return EmbeddedPlanner(load_motion_reader(folder), load_recogniser(folder))
+    return EmbeddedPlanner(load_motion_reader(folder), load_glance(folder))
 
 
 def load_motion_reader(folder: Path) -> MotionReader:
@@ -131,10 +139,10 @@ def load_motion_reader(folder: Path) -> MotionReader:
     return reader.eval()
 
 
-def load_recogniser(folder: Path) -> Recogniser:
-    recogniser = Recogniser(len(VOCABULARY))
-    load_weights(folder / RECOGNISER, recogniser)
-    return recogniser.eval()
+def load_glance(folder: Path) -> Glance:
+    glance = Glance(len(VOCABULARY))
+    load_weights(folder / GLANCE, glance)
+    return glance.eval()
 
 
 def load_codec(path: Path) -> MelStereoCodec:

@@ -1,68 +1,38 @@
 """The embedded planner: from measured motion and recognised objects to the four thoughts.
 
 A small temporal network (`motion_reader`) reads strikes and continuous activity off the motion of each column of the
-picture; another names what is seen in that column. Both were trained on stage scenes, whose plans are known. In camera
-video the names of an ImageNet network, mapped to sounds by hand, decide where it is sure of itself.
+picture; what was seen there names them (`naming`). Both were trained on stage scenes, whose plans are known.
 
-Shapes: K motion frames at 25 fps, V pictures at 2 fps, C = 10 columns of image features, A = 8 azimuth bins.
+Shapes: K motion frames at 25 fps, V pictures at 2 fps, A = 8 azimuth bins.
 """
 
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from prismaudio.backends.embedded.imagenet import sound_of_image_classes
 from prismaudio.backends.embedded.motion import COLUMNS
-from prismaudio.backends.embedded.vision import FEATURES, PLACES_FPS
+from prismaudio.backends.embedded.recogniser import Looks
 from prismaudio.backends.embedded.vocabulary import VOCABULARY
 from prismaudio.dimensions.plan import Plan, Provenance
 from prismaudio.dimensions.semantic import Event, SemanticThought
 from prismaudio.dimensions.spatial import Key, Place, SpatialThought
 from prismaudio.dimensions.temporal import Span, TemporalThought
+from prismaudio.planning.glance import Glance
 from prismaudio.planning.motion_reader import FPS, MotionReader
+from prismaudio.planning.naming import SURE, Candidate, ranking
 
 HIT_THRESHOLD = 0.6
 ACTIVE_THRESHOLD = 0.5
 SHORTEST_SUSTAINED = 0.6  # seconds
 SAME_PLACE = 0.4  # azimuth difference below which two hits belong to one source
 LONGEST_PAUSE = 0.16  # seconds within which two peaks are one hit
-SURE = 0.5  # probability from which an ImageNet name overrules the stage's recogniser
 MOST_EVENTS = 4
-
-
-class Recogniser(nn.Module):
-    """Image features at a place, and of the whole picture -> logits over the sounds that could come from there."""
-
-    def __init__(self, classes: int, width: int = 192) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(FEATURES, elementwise_affine=False)
-        self.layers = nn.Sequential(
-            nn.Dropout(0.8),  # a handful of sprites per class: what is learned must not hang on few features
-            nn.Linear(2 * FEATURES, width),
-            nn.GELU(),
-            nn.Dropout(0.5),
-            nn.Linear(width, classes),
-        )
-
-    def forward(self, columns: Tensor, azimuth: Tensor) -> Tensor:
-        """columns: (B, C, F), azimuth: (B,) in [-1, 1] -> (B, classes)"""
-        here = at_azimuth(columns, azimuth)
-        apart = here - columns.mean(dim=1)  # what this place has and the rest of the picture has not
-        return self.layers(torch.cat([self.norm(here), self.norm(apart)], dim=-1))
-
-
-def at_azimuth(columns: Tensor, azimuth: Tensor) -> Tensor:
-    """columns: (B, C, F), azimuth: (B,) -> (B, F), linear between the two nearest columns."""
-    count = columns.shape[1]
-    position = ((azimuth + 1) / 2 * count - 0.5).clamp(0, count - 1)
-    low = position.floor().long()
-    share = (position - low)[:, None].to(columns)
-    rows = torch.arange(len(columns), device=columns.device)
-    return columns[rows, low] * (1 - share) + columns[rows, (low + 1).clamp(max=count - 1)] * share
 
 
 @dataclass
@@ -94,45 +64,53 @@ class Track:
 Named = tuple[Track, str, float]  # a track, the name of its sound, and how probable that name is
 
 
+class Ranked(NamedTuple):
+    """A track and the names it may have, the most probable first."""
+
+    track: Track
+    candidates: list[Candidate]
+
+
 class EmbeddedPlanner:
     """Writes a plan from perception; needs no prompt and no network connection."""
 
     name = "embedded-planner"
 
-    def __init__(self, reader: MotionReader, recogniser: Recogniser) -> None:
+    def __init__(self, reader: MotionReader, glance: Glance) -> None:
         self.reader = reader
-        self.recogniser = recogniser
+        self.glance = glance  # for the student, who writes from what this planner's networks see
 
-    @torch.no_grad()
-    def plan(self, motion: Tensor, columns: Tensor, image_classes: Tensor, duration: float) -> Plan:
-        """motion: (K, 36), columns: (V, C, F), image_classes: (V, 1000) probabilities, duration in seconds."""
-        hits, active = (torch.sigmoid(logits[0]).numpy() for logits in self.reader(motion.float()[None]))
-        tracks = gather_hits(hits, duration) + gather_activity(active, duration)
-        tracks = sorted(tracks, key=lambda track: -track.weight)[:MOST_EVENTS]
-        named = [(track, *self._name(track, columns, image_classes)) for track in tracks]
+    def plan(self, motion: Tensor, looks: Looks, image_classes: Tensor, duration: float) -> Plan:
+        """motion: (K, 36), looks: all of the clip, image_classes: (V, 1000) probabilities, duration in seconds."""
+        ranked = self.ranked(motion, looks, image_classes, duration)
+        named = [(track, *candidates[0]) for track, candidates in ranked]
         if not named:
-            named = self._whole_picture(columns, image_classes, duration)
+            named = self._whole_picture(image_classes, duration)
         return write_plan(merge_same(named), duration)
 
-    def _name(self, track: Track, columns: Tensor, image_classes: Tensor) -> tuple[str, float]:
-        """The most probable class of what is seen where and when the track sounds, and its probability."""
-        moments = np.linspace(track.times[0], track.end, 6) if track.end else np.array(track.times)
-        azimuths = np.interp(moments, track.times, track.azimuths)
-        rows = torch.from_numpy(np.clip((moments * PLACES_FPS).astype(int), 0, len(columns) - 1))
-        logits = self.recogniser(columns[rows].float(), torch.from_numpy(azimuths).float())
-        probabilities = logits.log_softmax(dim=-1).mean(dim=0).softmax(dim=-1)
-        seen = sound_of_image_classes(image_classes[rows].mean(dim=0))
-        if seen is not None and seen[1] >= SURE:
-            return seen
-        best = int(probabilities.argmax())
-        return VOCABULARY[best].name, float(probabilities[best])
+    @torch.no_grad()
+    def ranked(self, motion: Tensor, looks: Looks, image_classes: Tensor, duration: float) -> list[Ranked]:
+        """What was found to sound, the most certain first, each with all its names; arguments as of `plan`."""
+        hit_logits, active_logits = self.reader(motion.float()[None])
+        hits = torch.sigmoid(hit_logits[0]).numpy()
+        active = torch.sigmoid(active_logits[0]).numpy()
+        tracks = gather_hits(hits, duration) + gather_activity(active, duration)
+        tracks = sorted(tracks, key=lambda track: -track.weight)[:MOST_EVENTS]
+        return [Ranked(track, _names(track, looks, image_classes)) for track in tracks]
 
-    def _whole_picture(self, columns: Tensor, image_classes: Tensor, duration: float) -> list[Named]:
+    def _whole_picture(self, image_classes: Tensor, duration: float) -> list[Named]:
         """Nothing moves: what is seen may still sound throughout, if it is known to."""
         seen = sound_of_image_classes(image_classes.mean(dim=0))
         if seen is None or seen[1] < SURE:
             return []
         return [(Track([0.0], [0.0], [1.0], end=duration), *seen)]
+
+
+def _names(track: Track, looks: Looks, image_classes: Tensor) -> list[Candidate]:
+    """The names of what is seen where and when the track sounds."""
+    moments = np.linspace(track.times[0], track.end, 6) if track.end else np.array(track.times)
+    azimuths = np.interp(moments, track.times, track.azimuths)
+    return ranking(moments, azimuths, track.end is None, looks, image_classes)
 
 
 def gather_hits(probabilities: NDArray[np.float32], duration: float) -> list[Track]:

@@ -9,7 +9,8 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor
 
-from prismaudio.planning.embedded import EmbeddedPlanner, Recogniser
+from prismaudio.planning.embedded import EmbeddedPlanner
+from prismaudio.planning.glance import Glance
 from prismaudio.planning.motion_reader import MotionReader
 
 PICTURES = 32  # looked at together
@@ -30,7 +31,7 @@ def sight_of(perception: EmbeddedPlanner, motion: Tensor, columns: Tensor, image
     return Sight(
         motion,
         read_motion(perception.reader, motion),
-        names_seen(perception.recogniser, columns),
+        names_seen(perception.glance, columns),
         image_classes,
     )
 
@@ -43,7 +44,7 @@ def read_motion(reader: MotionReader, motion: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def names_seen(recogniser: Recogniser, columns: Tensor) -> Tensor:
+def names_seen(glance: Glance, columns: Tensor) -> Tensor:
     """columns: (P, C, F) -> (P, C, N) log-probabilities of what stands in the middle of each column"""
     count = columns.shape[1]
     azimuths = (torch.arange(count) + 0.5) / count * 2 - 1
@@ -51,6 +52,6 @@ def names_seen(recogniser: Recogniser, columns: Tensor) -> Tensor:
     for start in range(0, len(columns), PICTURES):
         pictures = columns[start : start + PICTURES]
         everywhere = repeat(pictures.float(), "p c f -> (p at) c f", at=count)
-        logits = recogniser(everywhere, azimuths.repeat(len(pictures)))
+        logits = glance(everywhere, azimuths.repeat(len(pictures)))
         parts.append(rearrange(logits.log_softmax(dim=-1), "(p at) n -> p at n", at=count))
     return torch.cat(parts)

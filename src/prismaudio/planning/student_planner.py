@@ -24,9 +24,9 @@ from prismaudio.errors import UnknownChoice
 from prismaudio.models.checkpoints import load_weights, read_config
 from prismaudio.planning.agreement import reworded
 from prismaudio.planning.base import PlannerFailed
-from prismaudio.planning.embedded import SURE
 from prismaudio.planning.evidence import Evidence
 from prismaudio.planning.language import ALL_NAMES, FPS, understood
+from prismaudio.planning.naming import SURE
 from prismaudio.planning.perception import PerceptionPlanner
 from prismaudio.planning.sight import Sight
 from prismaudio.planning.student import Student, Watched

@@ -5,8 +5,8 @@ Shapes: N samples, H x W pixels.
 
 import csv
 import os
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -66,20 +66,44 @@ class Corpus:
     classes: dict[str, SoundClass]
     recordings: tuple[Recording, ...]
     sprites: tuple[Sprite, ...]
+    pictures: tuple[Sprite, ...] = ()  # for learning names only: scenes are drawn from `sprites`
 
     @classmethod
     def load(cls, folder: Path | None = None) -> "Corpus":
         """Read the tables of `folder` (default: `default_folder()`); the media are read when they are needed."""
         return _load(folder or default_folder())
 
+    def with_pictures(self) -> "Corpus":
+        """The same with `pictures` among the sprites, all of them of the training split.
+
+        Scenes of this corpus are other scenes: nothing that is measured or compared may be drawn from it.
+        """
+        return replace(self, sprites=self.sprites + self.pictures)
+
     def recordings_of(self, class_name: str, split: Split) -> list[Recording]:
-        return [r for r in self.recordings if r.class_name == class_name and r.split == split]
+        return [r for r in self._recordings.get(class_name, []) if r.split == split]
 
     def sprites_of(self, class_name: str, split: Split) -> list[Sprite]:
         """Its own pictures; for a class that has none in any split, those of the classes that stand in for it."""
-        own = any(s.class_name == class_name for s in self.sprites)
-        names = (class_name,) if own else self.classes[class_name].sprites_from
-        return [s for s in self.sprites if s.class_name in names and s.split == split]
+        own = class_name in self._sprites
+        names = {class_name} if own else set(self.classes[class_name].sprites_from)
+        found = [pair for name in names for pair in self._sprites.get(name, []) if pair[1].split == split]
+        return [sprite for _, sprite in sorted(found, key=lambda pair: pair[0])]
+
+    @cached_property
+    def _recordings(self) -> dict[str, list[Recording]]:
+        by_class: dict[str, list[Recording]] = {}
+        for recording in self.recordings:
+            by_class.setdefault(recording.class_name, []).append(recording)
+        return by_class
+
+    @cached_property
+    def _sprites(self) -> dict[str, list[tuple[int, Sprite]]]:
+        """With their place in `sprites`, whose order decides what a scene draws."""
+        by_class: dict[str, list[tuple[int, Sprite]]] = {}
+        for place, sprite in enumerate(self.sprites):
+            by_class.setdefault(sprite.class_name, []).append((place, sprite))
+        return by_class
 
 
 def default_folder() -> Path:
@@ -113,7 +137,11 @@ def _load(folder: Path) -> Corpus:
         Sprite(folder / "sprites" / row["file"], row["class"], splits[f"sprites/{row['file']}"])
         for row in _rows(folder / "sprites.csv")
     )
-    return Corpus(classes, recordings, sprites)
+    pictures = tuple(
+        Sprite(folder / "pictures" / row["file"], row["class"], "train")
+        for row in _rows(folder / "pictures.csv")
+    )
+    return Corpus(classes, recordings, sprites, pictures)
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -58,6 +58,23 @@ class Theatre:
         noise = self.rng.standard_normal((*frame.shape[:2], 1), dtype=np.float32) * self.grain
         return np.clip(frame * self.exposure + noise, 0, 255).astype(np.uint8)
 
+    def boxes(self, t: float) -> list[tuple[Source, tuple[float, float, float]]]:
+        """What is on screen at second `t`: each source with its centre x, y (0 to 1 of the screen) and its extent
+        as a share of the screen's height."""
+        second = self.scene.cut_at is not None and t >= self.scene.cut_at
+        _, shift = self.shots[int(second)].at(t)
+        seen = [a.source for a in self.actors if a.source.seen[0] <= t < a.source.seen[1]]
+        return [(source, _box(source, t, self.shots[0].size, shift)) for source in seen]
+
+
+def _box(
+    source: Source, t: float, screen: tuple[int, int], shift: tuple[float, float]
+) -> tuple[float, float, float]:
+    x, y, size = source.path.at(t)
+    change = pose(source, t)
+    across = (x + 1) / 2 + (change.dx * size * screen[1] - shift[0]) / screen[0]
+    return across, (y + 1) / 2 + change.dy * size - shift[1] / screen[1], size
+
 
 class _Backdrop:
     """A gradient, room or noise texture, larger than the screen so that the camera can drift over it."""

@@ -12,28 +12,32 @@ from torch import nn
 from prismaudio.backends.embedded.vision import Projection
 from prismaudio.config import Config
 from prismaudio.generation.loading import (
+    GLANCE,
     MOTION_READER,
     RECOGNISER,
     assets,
     load_codec,
+    load_glance,
     load_motion_reader,
-    load_recogniser,
 )
 from prismaudio.models.checkpoints import load_weights, save_weights
 from prismaudio.models.mel_codec import MelStereoCodec
 from prismaudio.planning.student_planner import STUDENT
 from prismaudio.stage.corpus import Corpus
+from prismaudio.training.closeups import Closeups, CloseupsConfig, prepare_closeups
+from prismaudio.training.glances import Glances, GlancesConfig, prepare_glances
 from prismaudio.training.scenes import PoolConfig, load_scene, prepare_pool, scene_files
 from prismaudio.training.stills import Stills, StillsConfig, prepare_stills
 from prismaudio.training.train_classifier import ClassifierTrainingConfig, train_classifier
 from prismaudio.training.train_codec import CodecTrainingConfig, normalise_latents, train_codec
 from prismaudio.training.train_dit import DiTTrainingConfig, load_training_scenes, train_dit
-from prismaudio.training.train_motion_reader import MotionReaderTrainingConfig, train_motion_reader
-from prismaudio.training.train_recogniser import (
-    RecogniserSamples,
-    RecogniserTrainingConfig,
-    train_recogniser,
+from prismaudio.training.train_glance import (
+    GlanceSamples,
+    GlanceTrainingConfig,
+    train_glance,
 )
+from prismaudio.training.train_motion_reader import MotionReaderTrainingConfig, train_motion_reader
+from prismaudio.training.train_recogniser import Lessons, RecogniserTrainingConfig, train_recogniser
 from prismaudio.training.train_student import LessonBook, StudentTrainingConfig, train_student
 from prismaudio.training.watched import WatchedConfig, WatchedScene, load_watched, watch_scenes
 
@@ -46,12 +50,15 @@ class RecipeConfig(Config):
     codec: CodecTrainingConfig = CodecTrainingConfig()
     pool: PoolConfig = PoolConfig()
     held_out_scenes: PositiveInt = 120
-    stills: StillsConfig = StillsConfig()
-    held_out_stills: PositiveInt = 250
+    glances: GlancesConfig = GlancesConfig()
+    held_out_glances: PositiveInt = 250
     watched: WatchedConfig = WatchedConfig()
     held_out_watched: PositiveInt = 200
     motion_reader: MotionReaderTrainingConfig = MotionReaderTrainingConfig()
+    stills: StillsConfig = StillsConfig()
+    closeups: CloseupsConfig = CloseupsConfig()
     recogniser: RecogniserTrainingConfig = RecogniserTrainingConfig()
+    glance: GlanceTrainingConfig = GlanceTrainingConfig()
     student: StudentTrainingConfig = StudentTrainingConfig()
     dit: DiTTrainingConfig = DiTTrainingConfig()
     classifier: ClassifierTrainingConfig = ClassifierTrainingConfig()
@@ -65,6 +72,7 @@ def train_embedded(config: RecipeConfig, corpus: Corpus, folder: Path) -> Path:
     codec = make_codec(config, corpus, folder, weights)
     projection = make_projection(folder, weights)
     make_motion_reader(config, corpus, folder, weights)
+    make_glance(config, corpus, folder, weights)
     make_recogniser(config, corpus, folder, weights)
     make_student(config, corpus, folder, weights)
     make_dit(config, corpus, folder, weights, codec, projection)
@@ -120,26 +128,42 @@ def make_motion_reader(config: RecipeConfig, corpus: Corpus, folder: Path, weigh
     ship(path, model, {"width": reader.width, "depth": reader.depth})
 
 
+def make_glance(config: RecipeConfig, corpus: Corpus, folder: Path, weights: Path) -> None:
+    path = weights / GLANCE
+    if path.exists():
+        return
+    fewer = config.glances.model_copy(update={"scenes": config.held_out_glances})
+    prepare_glances(glances_file(folder, "train"), corpus, config.glances, "train")
+    prepare_glances(glances_file(folder, "validation"), corpus, fewer, "validation")
+    samples, held_out = (
+        GlanceSamples(Glances.load(glances_file(folder, split)), config.glance.loop.seed)
+        for split in ("train", "validation")
+    )
+    ship(path, train_glance(config.glance, samples, held_out, folder / "glance"), {})
+
+
 def make_recogniser(config: RecipeConfig, corpus: Corpus, folder: Path, weights: Path) -> None:
+    """Look at stills and closeups, then learn where things are and what they are called."""
     path = weights / RECOGNISER
     if path.exists():
         return
-    fewer = config.stills.model_copy(update={"scenes": config.held_out_stills})
-    prepare_stills(stills_file(folder, "train"), corpus, config.stills, "train")
-    prepare_stills(stills_file(folder, "validation"), corpus, fewer, "validation")
-    samples, held_out = (
-        RecogniserSamples(Stills.load(stills_file(folder, split)), config.recogniser.loop.seed)
-        for split in ("train", "validation")
-    )
-    ship(path, train_recogniser(config.recogniser, samples, held_out, folder / "recogniser"), {})
+    stills = folder / "looks" / "stills.pt"
+    train, held_out = (folder / "looks" / f"{split}.pt" for split in ("train", "validation"))
+    stills.parent.mkdir(parents=True, exist_ok=True)
+    prepare_stills(stills, corpus, config.stills, "train")
+    prepare_closeups(train, corpus, config.closeups, "train")
+    prepare_closeups(held_out, corpus, config.closeups, "validation")
+    lessons = Lessons(Stills.load(stills), Closeups.load(train))
+    trained = train_recogniser(config.recogniser, lessons, Closeups.load(held_out), folder / "recogniser")
+    ship(path, trained, {})
 
 
 def make_student(config: RecipeConfig, corpus: Corpus, folder: Path, weights: Path) -> None:
-    """The student reads what reader and recogniser see, so these come first."""
+    """The student reads what reader and glance see, so these come first."""
     path = weights / STUDENT
     if path.exists():
         return
-    eyes = load_motion_reader(weights), load_recogniser(weights)
+    eyes = load_motion_reader(weights), load_glance(weights)
     lessons, held_out = (
         LessonBook(scenes, *eyes, config.student) for scenes in watched_pool(config, corpus, folder)
     )
@@ -147,8 +171,8 @@ def make_student(config: RecipeConfig, corpus: Corpus, folder: Path, weights: Pa
     ship(path, model, config.student.model.model_dump())
 
 
-def stills_file(folder: Path, split: str) -> Path:
-    return folder / "scenes" / f"stills-{split}.pt"
+def glances_file(folder: Path, split: str) -> Path:
+    return folder / "scenes" / f"glances-{split}.pt"
 
 
 def make_dit(

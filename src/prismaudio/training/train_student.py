@@ -26,7 +26,7 @@ from prismaudio.dimensions.plan import Plan
 from prismaudio.dimensions.spatial import Key, Place, SpatialThought
 from prismaudio.dimensions.temporal import Span
 from prismaudio.dimensions.window import window
-from prismaudio.planning.embedded import Recogniser
+from prismaudio.planning.glance import Glance
 from prismaudio.planning.language import (
     ALL_NAMES,
     FIRST_FRAME,
@@ -107,14 +107,14 @@ class LessonBook(Dataset[Lesson]):
         self,
         scenes: Sequence[WatchedScene],
         reader: MotionReader,
-        recogniser: Recogniser,
+        glance: Glance,
         config: StudentTrainingConfig,
     ) -> None:
         self.plans = [scene.plan.on_screen() for scene in scenes]
         self.motion = [scene.motion for scene in scenes]
         self.read = [read_motion(reader, scene.motion.float()).half() for scene in scenes]
         self.mirrored = [read_motion(reader, mirror(scene.motion.float())).half() for scene in scenes]
-        self.names = [names_seen(recogniser, scene.columns).half() for scene in scenes]
+        self.names = [names_seen(glance, scene.columns).half() for scene in scenes]
         self.crops = Crops(scenes, config.loop.batch_size, config.loop.seed)
         self.config = config
 

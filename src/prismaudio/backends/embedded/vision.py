@@ -7,6 +7,8 @@ Shapes: K frames, F = 1280 features, C columns.
 import contextlib
 import io
 import warnings
+from collections.abc import Iterator
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -21,6 +23,7 @@ PLACES_SIZE = (320, 224)  # twice as fine as what the generator sees: small thin
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 BATCH = 32
+TRUNK_BLOCKS = 14  # of 16
 
 
 class ImageNetwork:
@@ -40,19 +43,44 @@ class ImageNetwork:
     @torch.no_grad()
     def columns(self, frames: Frames) -> Tensor:
         """-> (K, C, F): mean over the rows of the last feature map; one column per 32 pixels."""
-        parts = []
-        for start in range(0, len(frames.images), BATCH):
-            batch = torch.from_numpy(np.ascontiguousarray(frames.images[start : start + BATCH])).float() / 255
-            batch = ((batch - torch.tensor(MEAN)) / torch.tensor(STD)).permute(0, 3, 1, 2)
-            features = self.network.extract_features(batch.bfloat16())  # type: ignore[operator]  # untyped package
-            parts.append(features.float().mean(dim=2).mT)
-        return torch.cat(parts)
+        return columns_of(self.maps(frames))
+
+    @torch.no_grad()
+    def maps(self, frames: Frames) -> Tensor:
+        """-> (K, F, R, C): the last feature map; one row and one column per 32 pixels."""
+        network = self.network
+        batches = (network.extract_features(batch).float() for batch in _batches(frames))  # type: ignore[operator]  # untyped package
+        return torch.cat(list(batches))
+
+    @torch.no_grad()
+    def trunk(self, frames: Frames) -> Tensor:
+        """-> (K, 192, R, C): what the last two blocks would be given; for whoever has others to put in their place."""
+        return torch.cat([self._trunk(batch).float() for batch in _batches(frames)])
+
+    def _trunk(self, batch: Tensor) -> Tensor:
+        network: Any = self.network
+        x = network._swish(network._bn0(network._conv_stem(batch)))
+        for block in network._blocks[:TRUNK_BLOCKS]:
+            x = block(x)
+        return cast(Tensor, x)
 
     @torch.no_grad()
     def image_classes(self, columns: Tensor) -> Tensor:
         """columns: (K, C, F) -> (K, 1000) ImageNet probabilities."""
         classifier: nn.Module = self.network._fc  # type: ignore[assignment]  # the package's name for it
         return classifier(columns.mean(dim=1).bfloat16()).float().softmax(dim=-1)
+
+
+def columns_of(maps: Tensor) -> Tensor:
+    """(K, F, R, C) -> (K, C, F)"""
+    return maps.mean(dim=2).mT
+
+
+def _batches(frames: Frames) -> Iterator[Tensor]:
+    """Normalised pictures in bfloat16, `BATCH` at a time."""
+    for start in range(0, len(frames.images), BATCH):
+        batch = torch.from_numpy(np.ascontiguousarray(frames.images[start : start + BATCH])).float() / 255
+        yield ((batch - torch.tensor(MEAN)) / torch.tensor(STD)).permute(0, 3, 1, 2).bfloat16()
 
 
 class VisionEncoder:

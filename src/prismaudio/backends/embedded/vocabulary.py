@@ -10,12 +10,13 @@ class Word(NamedTuple):
 
     name: str  # "dog"
     words: str  # "a dog barking"
+    mode: str  # "struck", "call" or "sustained"
 
 
 def _read() -> tuple[Word, ...]:
     table = files("prismaudio") / "assets" / "classes.csv"
     rows = csv.DictReader(table.read_text(encoding="utf-8").splitlines())
-    return tuple(Word(row["class"], row["words"]) for row in rows)
+    return tuple(Word(row["class"], row["words"], row["mode"]) for row in rows)
 
 
 VOCABULARY = _read()
