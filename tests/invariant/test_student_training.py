@@ -6,11 +6,13 @@ import pytest
 import torch
 
 from prismaudio.backends.embedded.motion import MotionEncoder
+from prismaudio.backends.embedded.recogniser import Looks
 from prismaudio.backends.embedded.vision import FEATURES
 from prismaudio.backends.embedded.vocabulary import VOCABULARY
 from prismaudio.evaluation.metrics.plans import valid
-from prismaudio.planning.embedded import EmbeddedPlanner, Recogniser
+from prismaudio.planning.embedded import EmbeddedPlanner
 from prismaudio.planning.evidence import Evidence
+from prismaudio.planning.glance import Glance
 from prismaudio.planning.language import FIRST_FRAME, FPS, spoken, understood
 from prismaudio.planning.motion_reader import MotionReader
 from prismaudio.planning.sight import sight_of
@@ -68,7 +70,7 @@ def scenes_of(count: int, seed: int = 0) -> list[WatchedScene]:
 @pytest.fixture(scope="module")
 def book() -> LessonBook:
     torch.manual_seed(0)
-    return LessonBook(scenes_of(8), MotionReader(16, 2).eval(), Recogniser(len(VOCABULARY)).eval(), SMALL)
+    return LessonBook(scenes_of(8), MotionReader(16, 2).eval(), Glance(len(VOCABULARY)).eval(), SMALL)
 
 
 def test_a_crop_is_a_function_of_its_number_and_those_of_a_batch_are_equally_long() -> None:
@@ -178,11 +180,12 @@ def writer() -> StudentWriter:
 
 def seen(seconds: float) -> Evidence:
     torch.manual_seed(2)
-    perception = EmbeddedPlanner(MotionReader(16, 2).eval(), Recogniser(len(VOCABULARY)).eval())
+    perception = EmbeddedPlanner(MotionReader(16, 2).eval(), Glance(len(VOCABULARY)).eval())
     motion = torch.rand(round(seconds * FPS), MotionEncoder.dim)
     pictures = max(1, round(seconds * 2))
     columns, classes = torch.randn(pictures, 10, FEATURES), torch.full((pictures, 1000), 1e-3)
-    plan = perception.plan(motion, columns, classes, seconds)
+    unseen = Looks(torch.zeros(0), torch.zeros(0, 3), torch.zeros(0), torch.zeros(0, len(VOCABULARY)))
+    plan = perception.plan(motion, unseen, classes, seconds)
     return Evidence.measured(plan, motion, lambda: sight_of(perception, motion, columns, classes))
 
 
