@@ -1,14 +1,18 @@
-"""The needs of the generator, each a small promise that an embedded and a pretrained model keep alike.
+"""The needs of the generator and of those who judge it, each a promise that embedded and pretrained models keep alike.
 
-Shapes: V video tokens, L text tokens, Y sync tokens.
+Shapes: V video tokens, L text tokens, Y sync tokens; B sounds, N samples, D width.
 """
 
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol, Self
 
+import torch
 from torch import Tensor
 
+from prismaudio.backends.synchrony import Synchrony
+from prismaudio.errors import PrismAudioError
 from prismaudio.media.preprocess import View
-from prismaudio.types import Frames
+from prismaudio.types import Audio, Frames
 
 
 class VideoEncoder(Protocol):
@@ -58,4 +62,103 @@ class TextEncoder(Protocol):
 
     def encode(self, text: str) -> Tensor:
         """-> (L, dim) float32, one row per token; L may be 0"""
+        ...
+
+
+class Sounds(NamedTuple):
+    """Sounds of one length, to be judged together."""
+
+    samples: Tensor  # (B, channels, N) float32, full scale is -1 to 1
+    sample_rate: int
+
+    @property
+    def mono(self) -> Tensor:
+        """(B, N), the mean of the channels"""
+        return self.samples.mean(dim=1)
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return self.samples.shape[-1] / self.sample_rate
+
+    @classmethod
+    def together(cls, audios: Sequence[Audio]) -> Self:
+        """Sounds of the same length, channels and rate."""
+        rates = {audio.sample_rate for audio in audios}
+        shapes = {tuple(audio.samples.shape) for audio in audios}
+        if len(rates) != 1 or len(shapes) != 1:
+            raise UnlikeSounds(
+                f"sounds to be judged together must be alike, got rates {sorted(rates)} and shapes {sorted(shapes)}; "
+                "judge them one by one, or cut them to one length"
+            )
+        return cls(torch.stack([audio.samples for audio in audios]), rates.pop())
+
+
+class UnlikeSounds(PrismAudioError):
+    """Sounds of several lengths, rates or numbers of channels in one batch."""
+
+
+class Unjudgeable(PrismAudioError):
+    """A sound or a film about which a judge cannot say anything, such as one that is too short."""
+
+
+class Judge(Protocol):
+    """Somebody with an opinion on sounds: deterministic, and of each as if it were judged alone."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """What an opinion rests on: the weights' SHA-256, how the input is prepared, which reading is meant."""
+        ...
+
+
+class AudioTextJudge(Judge, Protocol):
+    """Does it sound like these words?"""
+
+    def hear(self, sounds: Sounds) -> Tensor:
+        """-> (B, D) of length 1, on the judge's device"""
+        ...
+
+    def read(self, texts: Sequence[str]) -> Tensor:
+        """-> (len(texts), D) of length 1"""
+        ...
+
+    def score(self, sounds: Sounds, texts: Sequence[str]) -> Tensor:
+        """One text a sound -> (B,), higher is closer"""
+        ...
+
+
+class SyncJudge(Judge, Protocol):
+    """How much too early or late is the sound?"""
+
+    @property
+    def view(self) -> View: ...
+
+    def score(self, sounds: Sounds, frames: Frames) -> Synchrony:
+        """Many sounds for one film, seen through `view`; `Unjudgeable` if either is too short."""
+        ...
+
+
+class QualityJudge(Judge, Protocol):
+    """How good does it sound?"""
+
+    @property
+    def axes(self) -> tuple[str, ...]: ...
+
+    def score(self, sounds: Sounds) -> Tensor:
+        """-> (B, len(axes)), in the judge's own units"""
+        ...
+
+
+class SpatialJudge(Judge, Protocol):
+    """Does it come from where the reference comes from?"""
+
+    def delays(self, sounds: Sounds) -> Tensor:
+        """-> (B, T) seconds by which the right channel lags; NaN at moments without a direction"""
+        ...
+
+    def score(self, sounds: Sounds, references: Sounds) -> Tensor:
+        """-> (B,) 0 to 1; NaN where the reference is mono or silent and has no direction to keep"""
         ...

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
@@ -39,6 +40,13 @@ VAE_FILE_PREFIX = "autoencoder."
 CONFIG = "prismaudio"  # the metadata entry of our own files
 NAMES_SHOWN = 3
 PROGRAM = re.compile(r"Unsupported global: GLOBAL (\S+)")  # in torch's words
+WRAPPERS = ("state_dict", "model")  # names under which others put the tensors of a file
+# numbers that trainers wrote beside the weights with either NumPy, none of which can run anything
+NUMPY_NUMBERS: list[Any] = [
+    np.dtype,
+    *(type(np.dtype(kind)) for kind in ("float32", "float64", "int32", "int64")),
+    *((np._core.multiarray.scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+]
 # what the readers raise when bytes are not what they should be
 DAMAGE = (SafetensorError, pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError)
 
@@ -174,18 +182,25 @@ def load_weights(path: Path, module: nn.Module) -> None:
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """All tensors of a safetensors or torch file, on the CPU, mapped from the disk where possible."""
+    content = read_content(path)
+    for wrapper in WRAPPERS:
+        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
+            content = content[wrapper]
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise CheckpointError(f"{path} does not hold named tensors; give a published checkpoint")
+    return content
+
+
+def read_content(path: Path) -> Any:
+    """Whatever a safetensors or torch file holds, as long as it is plain: tensors, numbers, words, in dicts and lists."""
     check_exists(path)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        with torch.serialization.safe_globals(NUMPY_NUMBERS):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except DAMAGE as error:
         raise _unreadable(path, error) from error
-    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        content = content["state_dict"]
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise CheckpointError(f"{path} does not hold named tensors; give a published checkpoint")
-    return content
 
 
 def _unreadable(path: Path, error: Exception) -> CheckpointError:
