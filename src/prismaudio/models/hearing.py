@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from einops import reduce
 from torch import Tensor
 
 from prismaudio.models.spectral import log_mel, mel_filters, stft
@@ -49,7 +50,7 @@ def heard_azimuth(samples: Tensor) -> tuple[Tensor, Tensor]:
     padded = F.pad(samples, (0, -samples.shape[-1] % step))
     spectrum = stft(padded, SIZE, STEREO_HOP)[..., :-1]
     image = analyse(spectrum[None], SAMPLE_RATE, STEREO_FRAMES)
-    power = (spectrum.abs() ** 2).unflatten(-1, (-1, STEREO_FRAMES)).sum(dim=(1, 3))  # (2, T)
+    power = reduce(spectrum.abs() ** 2, "ear f (t k) -> ear t", "sum", k=STEREO_FRAMES)
     left, right = power.clamp(min=1e-12)
     level = 10 * torch.log10(right / left) / 12.0
     azimuth = (level.clamp(-1, 1) + image.delay[0, 0].clamp(-1, 1)) / 2

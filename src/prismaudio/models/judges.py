@@ -13,7 +13,6 @@ from prismaudio.models.hearing import MARKS, MEL_BANDS
 from prismaudio.models.sound_classifier import ResidualBlock
 
 OFFSETS = 21  # from -2 to 2 seconds by 0.2, as the published judge has them (spec rewards.md 1.2)
-STEP_SECONDS = 0.2
 MOTION_RATE = 25
 FRAMES_PER_OFFSET = 5  # 0.2 s
 DYNAMIC_RANGE = 8.0  # nats below the loudest moment that are heard
@@ -71,7 +70,7 @@ class AudioTextNetwork(nn.Module):
 
 
 class OffsetNetwork(nn.Module):
-    """By how much a sound is late: both halves become channels at 25 Hz, which are compared at every lag."""
+    """By how much a sound is early: both halves become channels at 25 Hz, which are compared at every lag."""
 
     def __init__(self, motion_dim: int = 36, width: int = 96, compared: int = 32) -> None:
         super().__init__()
@@ -93,7 +92,7 @@ class OffsetNetwork(nn.Module):
         )  # fmt: skip
 
     def forward(self, mel: Tensor, motion: Tensor) -> Tensor:
-        """mel: (B, M, K), motion: (B, V, D), K about 4 V -> (B, O) logits, the sound 2 s early to 2 s late"""
+        """mel: (B, M, K), motion: (B, V, D), K about 4 V -> (B, O) logits of the sound being -2 s (late) to 2 s early"""
         loud = relative(mel)
         rise = F.pad(loud, (1, 0), mode="replicate").diff(dim=-1)
         heard, seen = self.hear(torch.cat([loud, rise], dim=1)), self.see(motion.mT)
@@ -106,7 +105,7 @@ def centred(x: Tensor) -> Tensor:
 
 
 def at_lags(heard: Tensor, seen: Tensor) -> Tensor:
-    """heard, seen: (B, G, V) -> (B, G, 5 O): correlation with the sound so many frames late, -2.08 s to 2.08 s"""
+    """heard, seen: (B, G, V) -> (B, G, 5 O): correlation with the sound early by so many frames, -52 to 52"""
     reach = OFFSETS * FRAMES_PER_OFFSET // 2
     frames = min(heard.shape[-1], seen.shape[-1])
     size = 1 << (frames + reach).bit_length()
@@ -115,7 +114,8 @@ def at_lags(heard: Tensor, seen: Tensor) -> Tensor:
         * torch.fft.rfft(seen[..., :frames].float(), size).conj()
     )
     correlation = torch.fft.irfft(product, size)
-    return torch.cat([correlation[..., -reach:], correlation[..., : reach + 1]], dim=-1)
+    late = torch.cat([correlation[..., -reach:], correlation[..., : reach + 1]], dim=-1)
+    return late.flip(-1)
 
 
 class QualityNetwork(nn.Module):

@@ -64,12 +64,12 @@ class OffsetSamples(Dataset[dict[str, Tensor]]):
             motion = mirror(motion)
         frames = int(SECONDS * MOTION_RATE)
         start = int(rng.integers(max(len(motion) - frames, 0) + 1))
-        late = int(rng.integers(OFFSETS))
-        shift = (late - MIDDLE) * FRAMES_PER_OFFSET * MEL_PER_MOTION + int(rng.integers(-6, 7))
+        early = int(rng.integers(OFFSETS))
+        shift = (early - MIDDLE) * FRAMES_PER_OFFSET * MEL_PER_MOTION + int(rng.integers(-6, 7))
         return {
             "motion": cut(motion.mT, start, frames).mT,
-            "mel": cut(mel, start * MEL_PER_MOTION - shift, frames * MEL_PER_MOTION),
-            "late": torch.tensor(late),
+            "mel": cut(mel, start * MEL_PER_MOTION + shift, frames * MEL_PER_MOTION),
+            "early": torch.tensor(early),
         }
 
     collate = staticmethod(stack)
@@ -98,10 +98,10 @@ class OffsetJob:
         self, model: nn.Module, batch: dict[str, Tensor], generator: torch.Generator
     ) -> dict[str, Tensor]:
         logits = model(batch["mel"], batch["motion"]).float()
-        truth = F.one_hot(batch["late"], OFFSETS).float()
+        truth = F.one_hot(batch["early"], OFFSETS).float()
         beside = F.pad(truth, (1, 1))
         soft = (1 - 2 * NEIGHBOUR) * truth + NEIGHBOUR * (beside[:, :-2] + beside[:, 2:])
-        near = (logits.argmax(dim=1) - batch["late"]).abs() <= 1
+        near = (logits.argmax(dim=1) - batch["early"]).abs() <= 1
         return {"loss": F.cross_entropy(logits, soft), "within 0.2 s": near.float().mean()}
 
     @torch.no_grad()
