@@ -1,0 +1,221 @@
+"""The embedded judges: small networks of ours, trained on stage scenes, behind the promises of the published ones.
+
+An opinion of theirs is worth what it was measured to be worth on held-out scenes (docs/judges.md), and is never given
+under the name of a published metric.
+
+Shapes: B sounds, E embedding, W windows of a film, O offsets.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from prismaudio.backends.base import Sounds, Unjudgeable
+from prismaudio.backends.embedded.motion import MotionEncoder
+from prismaudio.backends.embedded.text import WordTable
+from prismaudio.backends.pretrained.digest import sha256
+from prismaudio.backends.synchrony import Synchrony
+from prismaudio.media.preprocess import View
+from prismaudio.models.checkpoints import load_weights
+from prismaudio.models.hearing import FRAME_RATE, SAMPLE_RATE, Heard, hear
+from prismaudio.models.judges import (
+    MOTION_RATE,
+    AudioTextNetwork,
+    OffsetNetwork,
+    QualityNetwork,
+    SeenPlaceNetwork,
+)
+from prismaudio.models.resampling import resample
+from prismaudio.models.sound_classifier import classifier_mel, loud_windows
+from prismaudio.types import Frames
+
+WINDOW = 4.0  # seconds that the judges of time and quality hear at once, as in training
+UNHEARD = 1e-3  # of the mean power, below which a moment has no direction
+LEAST_SEEN = 0.3  # probability from which something seen sounds
+LEAST_MOMENTS = 3  # at which direction is both seen and heard
+
+
+class _Judge:
+    """What all four have: a network at rest, and the digest of its weights."""
+
+    name: ClassVar[str]
+    preparation: ClassVar[str]
+
+    def __init__(self, network: torch.nn.Module, digest: str = "") -> None:
+        self._network = network.eval().requires_grad_(False)
+        self.versions: Mapping[str, str] = {"weights": digest, "preparation": self.preparation}
+
+
+class WordsJudge(_Judge):
+    """An `AudioTextJudge`; a score is a cosine, -1 to 1."""
+
+    name = "embedded-audio-text"
+    preparation = "44.1 kHz, windows of 2.2 s by loudness"
+
+    def __init__(self, network: AudioTextNetwork, words: WordTable, digest: str = "") -> None:
+        super().__init__(network, digest)
+        self.network = network
+        self.words = words
+
+    def score(self, sounds: Sounds, texts: Sequence[str]) -> Tensor:
+        """One text a sound -> (B,)"""
+        return (self.hear(sounds) * self.read(texts)).sum(dim=-1)
+
+    def hear(self, sounds: Sounds) -> Tensor:
+        """-> (B, E) of length 1"""
+        parts = [loud_windows(classifier_mel(samples)) for samples in at_own_rate(sounds)]
+        embedded = self.network.embed_sound(torch.cat([windows for windows, _ in parts]))
+        split = torch.split(embedded, [len(windows) for windows, _ in parts])
+        means = [weights @ found for found, (_, weights) in zip(split, parts, strict=True)]
+        return F.normalize(torch.stack(means), dim=-1)
+
+    def read(self, texts: Sequence[str]) -> Tensor:
+        """-> (len(texts), E) of length 1; `Unjudgeable` if a text has no words"""
+        return torch.stack([self._read(text) for text in texts])
+
+    def _read(self, text: str) -> Tensor:
+        tokens = torch.from_numpy(self.words.tokens(text))
+        if not len(tokens):
+            raise Unjudgeable(f"the text {text!r} has no words; say what should be heard")
+        return self.network.embed_words(tokens[None], torch.ones(1, len(tokens), dtype=torch.bool))[0]
+
+
+class OffsetJudge(_Judge):
+    """A `SyncJudge` over what moves and what begins to sound."""
+
+    name = "embedded-offset"
+    preparation = "44.1 kHz mel at 100 Hz, motion at 25 Hz, first and last 4 s and what lies between"
+
+    def __init__(self, network: OffsetNetwork, digest: str = "") -> None:
+        super().__init__(network, digest)
+        self.network = network
+        self.motion = MotionEncoder()
+        self.view = View(self.motion.fps, *self.motion.frame_size, fit="stretch")
+
+    def score(self, sounds: Sounds, frames: Frames) -> Synchrony:
+        """Many sounds for one film, seen through `view`; `Unjudgeable` if either is shorter than a second"""
+        seconds = min(sounds.duration, frames.duration)
+        if seconds < 1:
+            raise Unjudgeable(f"{seconds:.2f} s are too short to judge synchrony; give at least 1 s")
+        motion = self.motion.encode(frames)
+        mels = torch.stack([heard.mel for heard in perceived(sounds)])
+        starts = window_starts(seconds)
+        logits = []
+        for start in starts:
+            first, length = round(start * MOTION_RATE), round(min(WINDOW, seconds) * MOTION_RATE)
+            seen = motion[first : first + length][None].expand(len(mels), -1, -1)
+            ratio = FRAME_RATE // MOTION_RATE
+            logits.append(self.network(mels[..., first * ratio : (first + length) * ratio], seen))
+        return Synchrony(torch.stack(logits, dim=1), tuple(starts))
+
+
+class CleannessJudge(_Judge):
+    """A `QualityJudge`: how little noise, hum, clipping and loss of treble there is; beauty it does not know."""
+
+    name = "embedded-cleanness"
+    axes: tuple[str, ...] = ("cleanness",)
+    preparation = "44.1 kHz mel at 100 Hz, mean over windows of 4 s"
+
+    def __init__(self, network: QualityNetwork, digest: str = "") -> None:
+        super().__init__(network, digest)
+        self.network = network
+
+    def score(self, sounds: Sounds) -> Tensor:
+        """-> (B, 1), 0 ruined to 1 clean"""
+        heard = perceived(sounds)
+        mels, marks = torch.stack([h.mel for h in heard]), torch.stack([h.marks for h in heard])
+        length = round(min(WINDOW, sounds.duration) * FRAME_RATE)
+        found = [
+            self.network(mels[..., round(start * FRAME_RATE) :][..., :length], marks)
+            for start in window_starts(sounds.duration)
+        ]
+        return torch.stack(found).mean(dim=0)[:, None]
+
+
+class SeenPlaceJudge(_Judge):
+    """Does a sound come from where it is seen? Needs no reference."""
+
+    name = "embedded-seen-place"
+    preparation = "level and delay in steps of 46 ms, motion at 25 Hz"
+
+    def __init__(self, network: SeenPlaceNetwork, digest: str = "") -> None:
+        super().__init__(network, digest)
+        self.network = network
+        self.motion = MotionEncoder()
+        self.view = View(self.motion.fps, *self.motion.frame_size, fit="stretch")
+
+    def score(self, sounds: Sounds, frames: Frames) -> Tensor:
+        """-> (B,) 0 to 1, one minus half the mean distance of seen and heard azimuth; NaN if nothing seen sounds"""
+        scores = []
+        for heard, seen, weight in self.azimuths(sounds, frames):
+            far = (weight * (heard - seen).abs()).sum() / weight.sum() / 2
+            scores.append(1 - far if int((weight > 0).sum()) >= LEAST_MOMENTS else torch.tensor(torch.nan))
+        return torch.stack(scores)
+
+    def azimuths(self, sounds: Sounds, frames: Frames) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Of each sound: azimuth heard, azimuth seen and how much the moment counts, (T,) each, in steps of 46 ms"""
+        places, sounding = (x[0] for x in self.network.azimuth(self.motion.encode(frames)[None]))
+        found = []
+        for heard in perceived(sounds):
+            moments = ((torch.arange(len(heard.azimuth)) + 0.5) * 2048 / SAMPLE_RATE * MOTION_RATE).long()
+            moments = moments.clamp(max=len(places) - 1)
+            seen, probable = places[moments], sounding[moments]
+            audible = heard.energy > UNHEARD * heard.energy.mean()
+            weight = heard.energy.sqrt() * probable * audible * (probable > LEAST_SEEN)
+            found.append((heard.azimuth, seen, weight))
+        return found
+
+
+def at_own_rate(sounds: Sounds) -> Tensor:
+    """-> (B, 2, N) at 44.1 kHz; a mono sound comes from both sides alike"""
+    samples = resample(sounds.samples.float(), sounds.sample_rate, SAMPLE_RATE)
+    return samples.expand(-1, 2, -1) if samples.shape[1] == 1 else samples
+
+
+def perceived(sounds: Sounds) -> list[Heard]:
+    return [hear(samples) for samples in at_own_rate(sounds)]
+
+
+def window_starts(seconds: float) -> list[float]:
+    """Seconds at which windows begin: as few as cover all, evenly, the last one ending at the end."""
+    spare = max(0.0, seconds - WINDOW)
+    count = 1 + int(-(-spare // WINDOW))
+    return [spare * number / max(count - 1, 1) for number in range(count)]
+
+
+class EmbeddedJudges(NamedTuple):
+    """One for each dimension, in their order: semantic, temporal, aesthetic, spatial."""
+
+    words: WordsJudge
+    offset: OffsetJudge
+    cleanness: CleannessJudge
+    place: SeenPlaceJudge
+
+
+FILES = {
+    "words": "judge_words.safetensors",
+    "offset": "judge_offset.safetensors",
+    "cleanness": "judge_cleanness.safetensors",
+    "place": "judge_place.safetensors",
+}
+
+
+def load_judges(folder: Path) -> EmbeddedJudges:
+    """From a folder with a file of `FILES` for each."""
+    words, offset, cleanness, place = (
+        AudioTextNetwork(), OffsetNetwork(), QualityNetwork(), SeenPlaceNetwork(),
+    )  # fmt: skip
+    digests = []
+    for file, network in zip(FILES.values(), (words, offset, cleanness, place), strict=True):
+        load_weights(folder / file, network)
+        digests.append(sha256(folder / file))
+    return EmbeddedJudges(
+        WordsJudge(words, WordTable(), digests[0]),
+        OffsetJudge(offset, digests[1]),
+        CleannessJudge(cleanness, digests[2]),
+        SeenPlaceJudge(place, digests[3]),
+    )
