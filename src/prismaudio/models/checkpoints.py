@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from prismaudio.errors import CannotWrite, PrismAudioError
 from prismaudio.models.dit import ConditionedDiT
 from prismaudio.models.oobleck import OobleckVAE
+from prismaudio.models.packing import packed, unpacked
 from prismaudio.models.published import (
     VAE_PREFIX,
     CodecSize,
@@ -139,9 +140,13 @@ def load_published_vae(path: Path, vae: OobleckVAE) -> None:
     fill_vae(vae, state)
 
 
-def save_weights(path: Path, module: nn.Module, config: Mapping[str, Any]) -> None:
-    """Write all tensors of `module` and the JSON-like `config` that rebuilds it, whole or not at all."""
-    save_tensors(path, module.state_dict(), {CONFIG: json.dumps(dict(config))})
+def save_weights(path: Path, module: nn.Module, config: Mapping[str, Any], *, packing: bool = False) -> None:
+    """Write all tensors of `module` and the JSON-like `config` that rebuilds it, whole or not at all.
+
+    packing: large matrices in one byte a number, see `packing.py`; `load_weights` knows by itself.
+    """
+    state = module.state_dict()
+    save_tensors(path, packed(state) if packing else state, {CONFIG: json.dumps(dict(config))})
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
@@ -176,7 +181,7 @@ def load_weights(path: Path, module: nn.Module) -> None:
 
     It may be on the meta device if its state dict holds all its buffers.
     """
-    state = read_tensors(path)
+    state = unpacked(read_tensors(path))
     check_fit(state, {name: tensor.shape for name, tensor in module.state_dict().items()}, path)
     fill(module, state)
 

@@ -139,7 +139,7 @@ def make_glance(config: RecipeConfig, corpus: Corpus, folder: Path, weights: Pat
         GlanceSamples(Glances.load(glances_file(folder, split)), config.glance.loop.seed)
         for split in ("train", "validation")
     )
-    ship(path, train_glance(config.glance, samples, held_out, folder / "glance"), {})
+    ship(path, train_glance(config.glance, samples, held_out, folder / "glance"), {}, packing=True)
 
 
 def make_recogniser(config: RecipeConfig, corpus: Corpus, folder: Path, weights: Path) -> None:
@@ -155,7 +155,7 @@ def make_recogniser(config: RecipeConfig, corpus: Corpus, folder: Path, weights:
     prepare_closeups(held_out, corpus, config.closeups, "validation")
     lessons = Lessons(Stills.load(stills), Closeups.load(train))
     trained = train_recogniser(config.recogniser, lessons, Closeups.load(held_out), folder / "recogniser")
-    ship(path, trained, {})
+    ship(path, trained, {}, packing=True)
 
 
 def make_student(config: RecipeConfig, corpus: Corpus, folder: Path, weights: Path) -> None:
@@ -168,7 +168,7 @@ def make_student(config: RecipeConfig, corpus: Corpus, folder: Path, weights: Pa
         LessonBook(scenes, *eyes, config.student) for scenes in watched_pool(config, corpus, folder)
     )
     model = train_student(config.student, lessons, held_out, folder / "student")
-    ship(path, model, config.student.model.model_dump())
+    ship(path, model, config.student.model.model_dump(), packing=True)
 
 
 def glances_file(folder: Path, split: str) -> Path:
@@ -204,9 +204,12 @@ def make_classifier(config: RecipeConfig, corpus: Corpus, folder: Path, weights:
     ship(path, model, {"class_names": model.class_names, "width": config.classifier.width})
 
 
-def ship(path: Path, module: nn.Module, config: dict[str, object]) -> None:
-    """Save in half precision, which halves the package and changes no score that was measured."""
-    save_weights(path, module.half(), config)
+def ship(path: Path, module: nn.Module, config: dict[str, object], *, packing: bool = False) -> None:
+    """Save in half precision, which halves the package and changes no score that was measured.
+
+    packing: large matrices in a byte a number, for the networks that name things.
+    """
+    save_weights(path, module.half(), config, packing=packing)
 
 
 def install(weights: Path) -> None:
