@@ -141,6 +141,14 @@ def test_what_moves_where_nothing_stands_is_what_the_wind_moves() -> None:
             assert first.probability + sum(c.probability for c in others) == pytest.approx(1, abs=1e-4)
 
 
+def test_what_is_like_nothing_known_is_not_called_by_a_hair() -> None:
+    seen = looks((0.5, 0.0, "dog"))
+    flat = torch.full((1, NAMES), 0.95 / (NAMES - 1))
+    flat[0, INDEX["dog"]] = 0.05
+    first = ranking(np.array([0.5]), np.array([0.0]), True, seen._replace(names=flat.log()), NOTHING)[0]
+    assert first.name == "leaves_rustle"
+
+
 def test_strikes_favour_what_strikes() -> None:
     even = torch.full((NAMES,), 1 / NAMES)
     for strikes in (True, False):

@@ -19,10 +19,9 @@ SURE = 0.5  # probability from which an ImageNet name overrules the stage's reco
 NEAR = 0.15  # azimuth by which a look may miss a track
 SOON = 1.5  # seconds by which a look may miss a moment of a track
 SEEN = 0.02  # weight of all looks below which a track was not seen
-DOUBTFUL, CLEAR = (
-    0.5,
-    0.9,
-)  # mean scores of the finder: below the one nothing stands there, from the other on something does
+# Mean scores of the finder: below the one nothing stands there, from the other on something does.
+DOUBTFUL, CLEAR = 0.35, 0.65
+UNLIKE = 0.105  # probability of the best name below which a thing is like none of them
 # What moves and is no thing: in most camera video, what the wind moves. The rest of the vocabulary shares what is left.
 NO_THING = {"leaves_rustle": 0.35, "wind": 0.25}
 # How often a class of each mode leaves a track of strikes, counted on validation scenes.
@@ -52,8 +51,11 @@ def ranking(
     image_classes: (P, 1000) ImageNet probabilities at 2 fps.
     """
     probabilities, thing = by_looks(moments, azimuths, looks)
-    # What the wind moves may well seem to strike: rhythm is asked of things only.
-    probabilities = thing * by_kind(probabilities, strikes) + (1 - thing) * _no_thing()
+    probabilities = by_kind(probabilities, strikes)
+    if float(probabilities.max()) < UNLIKE:
+        thing = 0.5 * thing
+    # What the wind moves may well seem to strike: rhythm was asked of things only.
+    probabilities = thing * probabilities + (1 - thing) * _no_thing()
     rows = np.clip((moments * PLACES_FPS).astype(int), 0, len(image_classes) - 1)
     seen = sound_of_image_classes(image_classes[torch.from_numpy(rows)].mean(dim=0))
     if seen is not None and seen[1] >= SURE:
@@ -78,7 +80,7 @@ def by_looks(
     if float(weights.sum()) < SEEN:
         return alike, 0.0
     mean = (weights[:, None] * looks.names).sum(dim=0) / weights.sum()
-    score = float((weights * looks.scores).sum() / weights.sum())
+    score = float(weights.sum() / near.sum())
     thing = float(np.clip((score - DOUBTFUL) / (CLEAR - DOUBTFUL), 0, 1))
     return (mean / SOFTER).softmax(dim=-1), thing
 
