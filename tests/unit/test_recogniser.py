@@ -143,8 +143,8 @@ def test_what_moves_where_nothing_stands_is_what_the_wind_moves() -> None:
 
 def test_what_is_like_nothing_known_is_not_called_by_a_hair() -> None:
     seen = looks((0.5, 0.0, "dog"))
-    flat = torch.full((1, NAMES), 0.97 / (NAMES - 1))
-    flat[0, INDEX["dog"]] = 0.03
+    flat = torch.full((1, NAMES), 0.965 / (NAMES - 1))
+    flat[0, INDEX["dog"]] = 0.035
     first = ranking(np.array([0.5]), np.array([0.0]), True, seen._replace(names=flat.log()), NOTHING)[0]
     assert first.name == "leaves_rustle"
 
