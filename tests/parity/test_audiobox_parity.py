@@ -9,7 +9,8 @@ from reward_golden import GOLDEN, golden, near, state
 
 pytest.importorskip("transformers")
 
-from prismaudio.backends.pretrained.audiobox import RATE, AudioboxJudge, published_reward
+from prismaudio.backends.pretrained.audiobox import RATE, AudioboxJudge
+from prismaudio.dimensions.aesthetic import published_reward
 from prismaudio.models.resampling import resample
 
 RECORDED = golden("audiobox")
@@ -63,5 +64,5 @@ def test_every_layer_and_every_axis_are_the_published_ones(judge: AudioboxJudge)
         [s["mean"] for s in SCALES.values()]
     )
     near(points, torch.cat([RECORDED[f"score.{axis}"] for axis in judge.axes]))
-    near(published_reward(points[None]), RECORDED["prismaudio_reward"])
+    near(published_reward(points[None], judge.axes), RECORDED["prismaudio_reward"])
     near(layers[:, 0].mean(dim=1).T, RECORDED["layers_mean_over_time"])

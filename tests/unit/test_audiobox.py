@@ -12,8 +12,9 @@ pytest.importorskip("transformers")
 
 from prismaudio.backends.availability import NotAvailable, available
 from prismaudio.backends.base import Sounds
-from prismaudio.backends.pretrained.audiobox import AudioboxJudge, published_reward, reward
-from prismaudio.backends.pretrained.audiobox_network import real_frames
+from prismaudio.backends.pretrained.audiobox import AudioboxJudge
+from prismaudio.backends.pretrained.audiobox_network import AXES, real_frames
+from prismaudio.dimensions import aesthetic
 from prismaudio.models.checkpoints import CheckpointError
 from prismaudio.models.resampling import resample
 
@@ -116,8 +117,8 @@ def test_sounds_are_judged_as_if_alone(judge: AudioboxJudge):
 
 def test_rewards_are_readings_of_the_axes():
     scores = torch.tensor([[1.0, 1.0, 1.0, 1.0], [10.0, 10.0, 1.0, 10.0], [4.0, 7.0, 9.0, 4.0]])
-    torch.testing.assert_close(reward(scores), torch.tensor([0.0, 1.0, 12 / 27]))
-    torch.testing.assert_close(published_reward(scores), torch.tensor([0.05, 0.725, 0.15]))
+    torch.testing.assert_close(aesthetic.reward(scores, AXES), torch.tensor([0.0, 1.0, 12 / 27]))
+    torch.testing.assert_close(aesthetic.published_reward(scores, AXES), torch.tensor([0.05, 0.725, 0.15]))
 
 
 def test_foreign_and_absent_files_are_named(tmp_path: Path):

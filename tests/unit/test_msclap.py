@@ -12,6 +12,7 @@ from prismaudio.backends.availability import NotAvailable, available
 from prismaudio.backends.base import Sounds
 from prismaudio.backends.pretrained.msclap import MSCLAPJudge
 from prismaudio.backends.pretrained.msclap_text import LONGEST, chunks, tokenise
+from prismaudio.dimensions.semantic import published_reward
 from prismaudio.models.checkpoints import CheckpointError
 
 TEXT = "a dog barks"
@@ -71,7 +72,7 @@ def test_a_score_is_a_cosine(judge: MSCLAPJudge):
     torch.testing.assert_close(heard.norm(dim=-1), torch.ones(1))
     torch.testing.assert_close(judge.score(sounds, [TEXT]), (heard * read).sum(dim=-1))
     expected = judge.score(sounds, [TEXT]) * torch.tensor(3.0).exp() / 80
-    torch.testing.assert_close(judge.published_score(sounds, [TEXT]), expected)
+    torch.testing.assert_close(published_reward(judge.score(sounds, [TEXT]), judge.sharpness), expected)
 
 
 def test_a_short_sound_is_repeated(judge: MSCLAPJudge):

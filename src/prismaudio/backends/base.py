@@ -117,6 +117,11 @@ class Judge(Protocol):
 class AudioTextJudge(Judge, Protocol):
     """Does it sound like these words?"""
 
+    @property
+    def sharpness(self) -> float:
+        """By which it multiplied cosines when it learned to tell pairs."""
+        ...
+
     def hear(self, sounds: Sounds) -> Tensor:
         """-> (B, D) of length 1, on the judge's device"""
         ...
@@ -149,6 +154,17 @@ class QualityJudge(Judge, Protocol):
 
     def score(self, sounds: Sounds) -> Tensor:
         """-> (B, len(axes)), in the judge's own units"""
+        ...
+
+
+class SeenPlaceJudge(Judge, Protocol):
+    """Does it come from where it is seen?"""
+
+    @property
+    def view(self) -> View: ...
+
+    def score(self, sounds: Sounds, frames: Frames) -> Tensor:
+        """Many sounds for one film, seen through `view` -> (B,) 0 to 1; NaN if nothing seen sounds"""
         ...
 
 

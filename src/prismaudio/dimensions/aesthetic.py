@@ -1,12 +1,15 @@
 """Aesthetic: how should it sound? The thought is about quality, loudness and room, not about sources."""
 
 import re
+from collections.abc import Sequence
 from typing import Literal, cast
 
 from pydantic import Field
+from torch import Tensor
 
 from prismaudio.dimensions.thought import Thought
 from prismaudio.dimensions.wording import number
+from prismaudio.errors import PrismAudioError
 
 QUESTION = "How should the recording sound: how clean, how loud, in what room?"
 
@@ -70,3 +73,31 @@ def read(text: str) -> tuple[AestheticThought, int] | None:
         room=rooms[match["room"]],
     )
     return thought, match.end()
+
+
+class UnknownAxes(PrismAudioError):
+    """A judge of quality whose points nobody has said how to read."""
+
+
+def reward(points: Tensor, axes: Sequence[str]) -> Tensor:
+    """(B, len(axes)) -> (B,) 0 to 1, by the judge's axes: its cleanness as it is, or enjoyment, usefulness and quality
+    of Audiobox, which runs from 1 to 10. Its complexity is no vice (spec rewards.md 1.3).
+    """
+    if tuple(axes) == ("cleanness",):
+        return points[..., 0].clamp(0, 1)
+    ce, cu, _, pq = _audiobox(points, axes)
+    return ((ce + cu + pq - 3) / 27).clamp(0, 1)
+
+
+def published_reward(points: Tensor, axes: Sequence[str]) -> Tensor:
+    """(B, 4) points of Audiobox -> (B,) -0.175 to 0.725: (CE + CU - PC + PQ) / 40, which punishes complexity"""
+    ce, cu, pc, pq = _audiobox(points, axes)
+    return (ce + cu - pc + pq) / 40
+
+
+def _audiobox(points: Tensor, axes: Sequence[str]) -> list[Tensor]:
+    """CE, CU, PC and PQ, (B,) each"""
+    wanted = ("CE", "CU", "PC", "PQ")
+    if not set(wanted) <= set(axes):
+        raise UnknownAxes(f"a judge of quality with the axes {', '.join(axes)}; its reward is not defined")
+    return [points[..., list(axes).index(axis)] for axis in wanted]

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from pydantic import Field
+from torch import Tensor
 
 from prismaudio.dimensions.thought import Part, Thought, Words
 from prismaudio.dimensions.wording import (
@@ -17,6 +18,7 @@ from prismaudio.dimensions.wording import (
 )
 
 QUESTION = "Which things in this video make a sound, what do they do, and what should not be heard?"
+PUBLISHED_DIVISOR = 80.0
 
 
 class Event(Part):
@@ -106,3 +108,13 @@ def without_avoid(thought: SemanticThought) -> SemanticThought:
         sentences = re.split(r"(?<=[.!?])\s+", prose)
         prose = " ".join(part for part in sentences if not re.search(r"\bavoid", part, re.IGNORECASE))
     return thought.model_copy(update={"avoid": (), "prose": prose})
+
+
+def reward(cosine: Tensor) -> Tensor:
+    """(B,) cosine of sound and words -> (B,) 0 to 1: half of one plus it. What is unlike is told apart, too."""
+    return (1 + cosine) / 2
+
+
+def published_reward(cosine: Tensor, sharpness: float) -> Tensor:
+    """(B,) cosine -> (B,): scaled by the judge's own `sharpness` over 80, as PrismAudio does (spec rewards.md 1.1)"""
+    return cosine * sharpness / PUBLISHED_DIVISOR

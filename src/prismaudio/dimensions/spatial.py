@@ -10,6 +10,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
+from torch import Tensor
 
 from prismaudio.dimensions.thought import Part, Thought
 from prismaudio.dimensions.wording import NAME, NUMBER, capital, joined, number
@@ -157,3 +158,15 @@ def laid(sides: Sequence[str], start: float, end: float) -> tuple[Key, ...]:
         return (Key(0.0, SIDES[visited[0]]),)
     times = np.linspace(start, end, len(visited))
     return tuple(Key(float(time), SIDES[name]) for time, name in zip(times, visited, strict=True))
+
+
+def reward(closeness: Tensor) -> Tensor:
+    """(B,) how close it is to where it should be -> (B,) 0 to 1; NaN where nothing has a place"""
+    return closeness.clamp(0, 1)
+
+
+def published_reward(crw_off: Tensor, gcc_off: Tensor) -> Tensor:
+    """Seconds by which the mean delays of StereoCRW and GCC-PHAT miss the reference's, (B,) each -> (B,), at most 0:
+    -(1.25 d_crw^2 + 2.5 d_gcc^2) with d in ms (spec rewards.md 1.4). One sound far off outweighs all others.
+    """
+    return -(1.25 * (1e3 * crw_off).square() + 2.5 * (1e3 * gcc_off).square())

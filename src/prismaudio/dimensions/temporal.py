@@ -6,7 +6,9 @@ from itertools import accumulate, pairwise
 from typing import Self
 
 from pydantic import Field, model_validator
+from torch import Tensor
 
+from prismaudio.backends.synchrony import Synchrony
 from prismaudio.dimensions.thought import Part, Share, Thought
 from prismaudio.dimensions.wording import NAME, NUMBER, number
 
@@ -190,3 +192,13 @@ def laid(count: int, pace: str, onset: float, offset: float) -> tuple[float, ...
         gaps = [1 + i % 2 for i in range(count - 1)]
     unit = (offset - onset) / (sum(gaps) + 1)
     return tuple(onset + unit * steps for steps in accumulate(gaps, initial=0))
+
+
+def reward(synchrony: Synchrony) -> Tensor:
+    """-> (B,) 0 to 1: one minus the expected offset over 2 s, of all windows (spec rewards.md 1.2)"""
+    return synchrony.expected()
+
+
+def published_reward(synchrony: Synchrony) -> Tensor:
+    """-> (B,) 0 to 0.5 in eleven levels: of the likeliest offset in the first window"""
+    return synchrony.published_reward()

@@ -8,7 +8,7 @@ Shapes: B sounds, E embedding, W windows of a film, O offsets.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -60,6 +60,10 @@ class WordsJudge(_Judge):
         super().__init__(network, digest)
         self.network = network
         self.words = words
+
+    @property
+    def sharpness(self) -> float:
+        return float(self.network.sharpness.exp())
 
     def score(self, sounds: Sounds, texts: Sequence[str]) -> Tensor:
         """One text a sound -> (B,)"""
@@ -187,15 +191,6 @@ def window_starts(seconds: float) -> list[float]:
     return [spare * number / max(count - 1, 1) for number in range(count)]
 
 
-class EmbeddedJudges(NamedTuple):
-    """One for each dimension, in their order: semantic, temporal, aesthetic, spatial."""
-
-    words: WordsJudge
-    offset: OffsetJudge
-    cleanness: CleannessJudge
-    place: SeenPlaceJudge
-
-
 FILES = {
     "words": "judge_words.safetensors",
     "offset": "judge_offset.safetensors",
@@ -204,18 +199,28 @@ FILES = {
 }
 
 
-def load_judges(folder: Path) -> EmbeddedJudges:
-    """From a folder with a file of `FILES` for each."""
-    words, offset, cleanness, place = (
-        AudioTextNetwork(), OffsetNetwork(), QualityNetwork(), SeenPlaceNetwork(),
-    )  # fmt: skip
-    digests = []
-    for file, network in zip(FILES.values(), (words, offset, cleanness, place), strict=True):
-        load_weights(folder / file, network)
-        digests.append(sha256(folder / file))
-    return EmbeddedJudges(
-        WordsJudge(words, WordTable(), digests[0]),
-        OffsetJudge(offset, digests[1]),
-        CleannessJudge(cleanness, digests[2]),
-        SeenPlaceJudge(place, digests[3]),
-    )
+def load_words(folder: Path) -> WordsJudge:
+    """From the folder with its file of `FILES`, as the other three."""
+    network = AudioTextNetwork()
+    return WordsJudge(network, WordTable(), _load(folder, "words", network))
+
+
+def load_offset(folder: Path) -> OffsetJudge:
+    network = OffsetNetwork()
+    return OffsetJudge(network, _load(folder, "offset", network))
+
+
+def load_cleanness(folder: Path) -> CleannessJudge:
+    network = QualityNetwork()
+    return CleannessJudge(network, _load(folder, "cleanness", network))
+
+
+def load_seen_place(folder: Path) -> SeenPlaceJudge:
+    network = SeenPlaceNetwork()
+    return SeenPlaceJudge(network, _load(folder, "place", network))
+
+
+def _load(folder: Path, name: str, network: torch.nn.Module) -> str:
+    """Fill the network; -> the digest of its file"""
+    load_weights(folder / FILES[name], network)
+    return sha256(folder / FILES[name])

@@ -23,7 +23,6 @@ WANTED = ("model.safetensors", "config.json")
 PAPER_FILE = "checkpoint.pt"
 RATE = 16_000  # Hz
 WINDOW = 10 * RATE  # samples
-WORST, BEST = 1.0, 10.0  # points of an axis
 
 
 class AudioboxJudge:
@@ -73,15 +72,3 @@ class AudioboxJudge:
         )
         weights = real.sum(dim=-1).float()
         return torch.einsum("bwa,w->ba", raw * std + mean, weights / weights.sum())
-
-
-def reward(scores: Tensor) -> Tensor:
-    """(B, 4) -> (B,) 0 to 1: CE, CU and PQ alone, as complexity is no vice (spec rewards.md 1.3)"""
-    ce, cu, _, pq = scores.unbind(dim=-1)
-    return (ce + cu + pq - 3 * WORST) / (3 * (BEST - WORST))
-
-
-def published_reward(scores: Tensor) -> Tensor:
-    """(B, 4) -> (B,) -0.175 to 0.725: what PrismAudio was rewarded with; it punishes complexity"""
-    ce, cu, pc, pq = scores.unbind(dim=-1)
-    return (ce + cu - pc + pq) / 40

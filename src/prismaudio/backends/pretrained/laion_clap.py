@@ -71,6 +71,10 @@ class LaionCLAPJudge:
         torch.nn.Module.to(network, device)
         return cls(network, load_tokenizer(tokenizer), sha256(path))
 
+    @property
+    def sharpness(self) -> float:
+        return float(self.network.logit_scale_a.exp())
+
     def score(self, sounds: Sounds, texts: Sequence[str]) -> Tensor:
         """One text a sound -> (B,) cosine"""
         return (self.hear(sounds) * self.read(texts)).sum(dim=-1)

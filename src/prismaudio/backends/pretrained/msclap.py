@@ -34,7 +34,6 @@ CLAIMED_RATE = 32_000  # Hz, what the front end takes it for
 HOP = 320  # samples
 WINDOW = 7 * RATE  # samples
 LONG_CROP, LONG_HOP = 689, 344  # frames of the long branch
-PUBLISHED_DIVISOR = 80.0
 
 Hearing = Literal["covering", "prismaudio", "msclap"]
 LongText = Literal["cut", "chunks"]
@@ -88,9 +87,9 @@ class MSCLAPJudge:
         """One text a sound -> (B,) cosine"""
         return (self.hear(sounds) * self.read(texts)).sum(dim=-1)
 
-    def published_score(self, sounds: Sounds, texts: Sequence[str]) -> Tensor:
-        """One text a sound -> (B,): the cosine as PrismAudio scales it, by the network's logit scale over 80"""
-        return self.score(sounds, texts) * self.network.logit_scale.exp() / PUBLISHED_DIVISOR
+    @property
+    def sharpness(self) -> float:
+        return float(self.network.logit_scale.exp())
 
     @torch.no_grad()
     def hear(self, sounds: Sounds) -> Tensor:

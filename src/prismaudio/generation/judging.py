@@ -1,0 +1,155 @@
+"""Who judges, and what of a film they see: from names to a panel, and from a video to a case."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from prismaudio.backends.availability import available
+from prismaudio.backends.base import Sounds
+from prismaudio.backends.embedded.interaural import InterauralJudge
+from prismaudio.backends.embedded.judges import load_cleanness, load_offset, load_seen_place, load_words
+from prismaudio.backends.pretrained.audiobox import HUB_ID as AUDIOBOX
+from prismaudio.backends.pretrained.audiobox import AudioboxJudge
+from prismaudio.backends.pretrained.laion_clap import HUB_ID as LAION_CLAP
+from prismaudio.backends.pretrained.laion_clap import LaionCLAPJudge
+from prismaudio.backends.pretrained.msclap import HUB_ID as MS_CLAP
+from prismaudio.backends.pretrained.msclap import MSCLAPJudge
+from prismaudio.backends.pretrained.stereocrw import StereoCRWJudge
+from prismaudio.backends.pretrained.synchformer_judge import HUB_ID as SYNCHFORMER
+from prismaudio.backends.pretrained.synchformer_judge import SynchformerJudge
+from prismaudio.config import Config
+from prismaudio.dimensions.plan import DIMENSIONS, Plan
+from prismaudio.dimensions.rewards import (
+    Case,
+    PublishedPlaceReward,
+    QualityReward,
+    ReferenceReward,
+    Reward,
+    Scaling,
+    SeenPlaceReward,
+    TimeReward,
+    WordsReward,
+)
+from prismaudio.dimensions.scoring import Panel
+from prismaudio.errors import PrismAudioError, UnknownChoice
+from prismaudio.generation.loading import assets
+from prismaudio.generation.pictures import Film
+from prismaudio.media.loudness import TARGET_LUFS, normalise
+from prismaudio.types import Audio, Frames
+
+KNOWN = {  # by dimension; "off" asks nobody
+    "semantic": ("embedded", "ms-clap", "laion-clap", "off"),
+    "temporal": ("embedded", "synchformer", "off"),
+    "aesthetic": ("embedded", "audiobox", "off"),
+    "spatial": ("embedded", "gcc", "gcc+ild", "crw", "off"),
+}
+
+
+class NoJudge(PrismAudioError):
+    """A judge who was not asked, or who needs what was not given."""
+
+
+class Judges(Config):
+    """Who judges each dimension: a name of `KNOWN`, and after a colon where its weights are."""
+
+    semantic: str = "embedded"
+    temporal: str = "embedded"
+    aesthetic: str = "embedded"
+    spatial: str = "embedded"
+    scaling: Scaling = "unit"
+    whole_text: bool = False  # ask the judge of words with all four thoughts
+    device: str = "cpu"  # of the published ones
+
+
+EMBEDDED = Judges()
+PUBLISHED = Judges(semantic="ms-clap", temporal="synchformer", aesthetic="audiobox", spatial="gcc")
+
+
+def choose_panel(judges: Judges = EMBEDDED) -> Panel:
+    """A judge who cannot be had is `NotAvailable` in the panel; an unknown name is an error."""
+    builders = {
+        dimension: _builder(dimension, getattr(judges, dimension), judges) for dimension in DIMENSIONS
+    }
+    return Panel({dimension: available(dimension, build) for dimension, build in builders.items()})
+
+
+def _builder(dimension: str, wanted: str, judges: Judges) -> Callable[[], Reward]:
+    kind, _, where = (part.strip() for part in wanted.partition(":"))
+    if kind not in KNOWN[dimension]:
+        raise UnknownChoice(f"judge of the {dimension} dimension", kind, KNOWN[dimension])
+    if kind == "off":
+        return _nobody
+    make = {"semantic": _words, "temporal": _time, "aesthetic": _quality, "spatial": _place}[dimension]
+    return lambda: make(kind, where, judges)
+
+
+def _nobody() -> Reward:
+    raise NoJudge("nobody was asked")
+
+
+def _words(kind: str, where: str, judges: Judges) -> Reward:
+    match kind:
+        case "ms-clap":
+            judge = MSCLAPJudge.from_pretrained(where or MS_CLAP, device=judges.device)
+            return WordsReward(judge, judges.scaling, whole=judges.whole_text)
+        case "laion-clap":
+            other = LaionCLAPJudge.from_pretrained(where or LAION_CLAP, device=judges.device)
+            return WordsReward(other, judges.scaling, whole=judges.whole_text)
+        case _:
+            return WordsReward(load_words(_folder(where)), judges.scaling, whole=judges.whole_text)
+
+
+def _time(kind: str, where: str, judges: Judges) -> Reward:
+    if kind == "synchformer":
+        judge = SynchformerJudge.from_pretrained(where or SYNCHFORMER, device=judges.device)
+        return TimeReward(judge, judges.scaling)
+    return TimeReward(load_offset(_folder(where)), judges.scaling)
+
+
+def _quality(kind: str, where: str, judges: Judges) -> Reward:
+    if kind == "audiobox":
+        judge = AudioboxJudge.from_pretrained(where or AUDIOBOX, device=judges.device)
+        return QualityReward(judge, judges.scaling)
+    return QualityReward(load_cleanness(_folder(where)), judges.scaling)
+
+
+def _place(kind: str, where: str, judges: Judges) -> Reward:
+    match kind:
+        case "embedded":
+            return SeenPlaceReward(load_seen_place(_folder(where)))
+        case "gcc" | "gcc+ild":
+            return ReferenceReward(InterauralJudge("delay" if kind == "gcc" else "both"))
+        case _:
+            if not where:
+                raise NoJudge("StereoCRW has no public weights any more; write crw:FILE, or use gcc")
+            crw = StereoCRWJudge.from_file(Path(where), device=judges.device)
+            if judges.scaling == "published":
+                return PublishedPlaceReward(crw, InterauralJudge())
+            return ReferenceReward(crw)
+
+
+def _folder(where: str) -> Path:
+    return Path(where) if where else assets()
+
+
+def case_of(panel: Panel, film: Film, plan: Plan, seconds: float, reference: Audio | None = None) -> Case:
+    """The film's first `seconds` in all views of the panel, decoded once."""
+    names = {str(number): view for number, view in enumerate(panel.views)}
+    parts: dict[str, list[Frames]] = {name: [] for name in names}
+    if names:
+        for chunk in film.watch(names, seconds):
+            for name in names:
+                parts[name].append(chunk.frames[name])
+    views = {names[name]: joined(stretches) for name, stretches in parts.items()}
+    return Case(plan, views, None if reference is None else levelled([reference]))
+
+
+def joined(parts: Sequence[Frames]) -> Frames:
+    """Stretches of one film, one after the other."""
+    return Frames(np.concatenate([part.images for part in parts]), parts[0].fps)
+
+
+def levelled(sounds: Sequence[Audio], loudness: float = TARGET_LUFS) -> Sounds:
+    """Sounds of one length, each brought to one loudness for itself, so that no judge likes one for its level."""
+    return Sounds.together([normalise(sound, loudness).audio for sound in sounds])
