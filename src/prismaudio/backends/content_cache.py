@@ -3,6 +3,7 @@
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
@@ -13,9 +14,23 @@ from prismaudio.types import Frames
 FEATURES = "features"
 
 
+@dataclass(frozen=True, eq=False)
+class StoredFrames(Frames):
+    """Pictures on disk, not read before they are looked at, whose digest is known."""
+
+    digest: str
+
+
 def content_key(frames: Frames, *versions: str) -> str:
     """The SHA-256 of decoded pictures, their rate and size, and of what will be done with them."""
-    digest = hashlib.sha256("\n".join([*versions, repr(frames.fps), repr(frames.images.shape)]).encode())
+    return hashlib.sha256("\n".join([*versions, film_digest(frames)]).encode()).hexdigest()
+
+
+def film_digest(frames: Frames) -> str:
+    """The SHA-256 of decoded pictures, their rate and size."""
+    if isinstance(frames, StoredFrames):
+        return frames.digest
+    digest = hashlib.sha256(f"{frames.fps!r}\n{frames.images.shape!r}".encode())
     digest.update(frames.images.data if frames.images.flags.c_contiguous else frames.images.tobytes())
     return digest.hexdigest()
 

@@ -22,6 +22,7 @@ from prismaudio.cli import (
     generate,
     listen,
     plan,
+    posttrain,
     stage,
     train,
 )
@@ -50,6 +51,7 @@ for command, summary in (
     (stage.stage, "Make short films whose sounds are known."),
     (annotate.annotate, "Let a planner write down the sound of many videos, to learn from."),
     (train.train, "Train the embedded model or a part of it."),
+    (posttrain.posttrain, "Let a generator learn from rewards."),
     (download.download, "Get the published weights."),
     (convert.convert, "Make published weights a folder of safetensors."),
     (demo.demo, "See it work on two videos that come with it."),

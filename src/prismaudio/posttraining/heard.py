@@ -5,12 +5,12 @@ Shapes: N sounds, R rewards, C latent channels, T latent frames.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 
-from prismaudio.media.loudness import TARGET_LUFS, normalise
+from prismaudio.media.loudness import MAX_BOOST_DB, TARGET_LUFS, integrated_loudness, normalise
 from prismaudio.models.codec import Codec
 from prismaudio.types import Audio
 
@@ -39,6 +39,7 @@ class Heard:
     listener: Listener
     loudness: float | None = TARGET_LUFS  # LUFS; None: as the codec plays it
     together: int = 16  # sounds decoded at a time
+    peaks: Literal["limited", "kept"] = "limited"  # as in use; or only turned up or down, which is quicker
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -47,12 +48,21 @@ class Heard:
     @torch.no_grad()
     def __call__(self, latents: Tensor, prompts: Sequence[int]) -> Tensor:
         """latents: (N, C, T)"""
-        sounds = [
+        return self.listener(self.play(latents), prompts)
+
+    @torch.no_grad()
+    def play(self, latents: Tensor) -> list[Audio]:
+        """latents: (N, C, T) -> N sounds, each levelled"""
+        return [
             self._levelled(Audio(samples.float().cpu(), self.codec.sample_rate))
             for part in torch.split(latents, self.together)
             for samples in self.codec.decode(part)
         ]
-        return self.listener(sounds, prompts)
 
     def _levelled(self, sound: Audio) -> Audio:
-        return sound if self.loudness is None else normalise(sound, self.loudness).audio
+        if self.loudness is None:
+            return sound
+        if self.peaks == "limited":
+            return normalise(sound, self.loudness).audio
+        gain = min(self.loudness - integrated_loudness(sound), MAX_BOOST_DB)
+        return Audio(sound.samples * 10 ** (gain / 20), sound.sample_rate)

@@ -20,6 +20,7 @@ class Purpose(IntEnum):
     TIME = 4
     ORDER = 5
     TARGET_NOISE = 6
+    EXAMINATION = 7
 
 
 def stream(seed: int, purpose: Purpose, *where: int) -> np.random.Generator:

@@ -3,7 +3,9 @@
 What a run computes does not depend on how many they are, but for the order in which floating-point sums are taken.
 """
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -32,6 +34,20 @@ class Team:
         """Whether this process writes the files."""
         return self.rank == 0
 
+    @property
+    def device(self) -> str | None:
+        """Where this process computes, if that is not for it to choose."""
+        return None if self.accelerator is None else str(self.accelerator.device)
+
+    @contextmanager
+    def leader_first(self) -> Iterator[None]:
+        """A block that writes files others read: the leading process goes through it before them."""
+        if self.accelerator is None:
+            yield
+        else:
+            with self.accelerator.main_process_first():
+                yield
+
     def share(self, prompts: Sequence[int]) -> Sequence[int]:
         """This process's prompts: a stretch of all, as long as everyone's."""
         if len(prompts) % self.size:
@@ -56,6 +72,15 @@ class Team:
         total: Tensor = self.accelerator.reduce(mine.to(self.accelerator.device), reduction="sum")
         return total.to(mine.device)
 
+    def leaders(self, mine: dict[str, float]) -> dict[str, float]:
+        """What the leading process has."""
+        if self.accelerator is None:
+            return mine
+        from accelerate.utils import broadcast_object_list
+
+        said: list[dict[str, float]] = broadcast_object_list([mine])
+        return said[0]
+
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
         """Give every process the gradients of all, in one message."""
         if self.accelerator is None:
@@ -69,3 +94,12 @@ class Team:
     def wait(self) -> None:
         if self.accelerator is not None:
             self.accelerator.wait_for_everyone()
+
+
+def this_team() -> Team:
+    """All processes that `accelerate launch` or torchrun started, or this one alone."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return Team()
+    from accelerate import Accelerator
+
+    return Team(Accelerator(cpu=not torch.cuda.is_available()))

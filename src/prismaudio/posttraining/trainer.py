@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -31,6 +31,20 @@ Log = dict[str, float]
 
 class UnusableRun(PrismAudioError):
     """A checkpoint of another run, or rewards that do not fit the settings."""
+
+
+class Overseer(Protocol):
+    """Somebody who looks at a run from time to time, and may end it."""
+
+    def look(self, run: "Trainer") -> bool:
+        """Before the first iteration and after each, in every process; -> whether the run shall end."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """What is kept in checkpoints."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any], /) -> None: ...
 
 
 class Trainer:
@@ -70,14 +84,21 @@ class Trainer:
         self.reference = self._reference()
         self.average = Weights(policy)
         self.old = Weights(policy) if self.algorithm.sampled_by == "old" else None
+        self.overseer: Overseer | None = None
         self.iteration = 0
         self.steps = 0
         self.update = Update(
             policy, self.optimizer, self.algorithm, config, self.reference, self.team, self._stepped
         )
 
-    def run(self, folder: Path, report: Callable[[int, Log], None] = lambda iteration, log: None) -> None:
+    def run(
+        self,
+        folder: Path,
+        report: Callable[[int, Log], None] = lambda iteration, log: None,
+        overseer: Overseer | None = None,
+    ) -> None:
         """Go on until `config.iterations`, from `folder/checkpoint.pt` if it is there; a line of log per iteration."""
+        self.overseer = overseer
         folder.mkdir(parents=True, exist_ok=True)
         checkpoint = folder / "checkpoint.pt"
         if checkpoint.exists():
@@ -85,12 +106,17 @@ class Trainer:
         self.team.wait()
         if self.team.leads:
             _cut(folder / "log.jsonl", self.iteration)
-        while self.iteration < self.config.iterations:
+        ends = self._overseen()
+        while self.iteration < self.config.iterations and not ends:
             log = self.iterate()
+            ends = self._overseen()
             if self.team.leads:
-                self._record(folder, checkpoint, log)
+                self._record(folder, checkpoint, log, last=ends)
                 report(self.iteration, log)
         self.team.wait()
+
+    def _overseen(self) -> bool:
+        return self.overseer is not None and self.overseer.look(self)
 
     def iterate(self) -> Log:
         """One round; -> its figures."""
@@ -135,6 +161,7 @@ class Trainer:
             "average": self.average.state_dict(),
             "old": None if self.old is None else self.old.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "overseer": None if self.overseer is None else self.overseer.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -150,12 +177,15 @@ class Trainer:
         if self.old is not None:
             self.old.load_state_dict(state["old"])
         self.optimizer.load_state_dict(state["optimizer"])
+        if self.overseer is not None and state["overseer"] is not None:
+            self.overseer.load_state_dict(state["overseer"])
         self.iteration, self.steps = state["iteration"], state["steps"]
 
-    def _record(self, folder: Path, checkpoint: Path, log: Log) -> None:
+    def _record(self, folder: Path, checkpoint: Path, log: Log, *, last: bool) -> None:
         with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps({"iteration": self.iteration, **log}) + "\n")
-        if self.iteration % self.config.checkpoint_every == 0 or self.iteration == self.config.iterations:
+        last = last or self.iteration == self.config.iterations
+        if last or self.iteration % self.config.checkpoint_every == 0:
             _write(checkpoint, self.state_dict())
 
     def _sample(self, iteration: int, prompts: Sequence[int]) -> Trajectory:

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from prismaudio.backends.base import Sounds, Unjudgeable
+from prismaudio.backends.content_cache import ContentCache, content_key
 from prismaudio.backends.embedded.motion import MotionEncoder
 from prismaudio.backends.embedded.text import WordTable
 from prismaudio.backends.pretrained.digest import sha256
@@ -36,6 +37,7 @@ from prismaudio.types import Frames
 WINDOW = 4.0  # seconds that the judges of time and quality hear at once, as in training
 UNHEARD = 1e-3  # of the mean power, below which a moment has no direction
 LEAST_SEEN = 0.3  # probability from which something seen sounds
+FILMS_KNOWN = 1024  # whose motion is kept in memory, 33 kB for 9 s
 LEAST_MOMENTS = 3  # at which direction is both seen and heard
 
 
@@ -97,7 +99,7 @@ class OffsetJudge(_Judge):
     def __init__(self, network: OffsetNetwork, digest: str = "") -> None:
         super().__init__(network, digest)
         self.network = network
-        self.motion = MotionEncoder()
+        self.motion = MovingPictures()
         self.view = View(self.motion.fps, *self.motion.frame_size, fit="stretch")
 
     def score(self, sounds: Sounds, frames: Frames) -> Synchrony:
@@ -149,7 +151,7 @@ class SeenPlaceJudge(_Judge):
     def __init__(self, network: SeenPlaceNetwork, digest: str = "") -> None:
         super().__init__(network, digest)
         self.network = network
-        self.motion = MotionEncoder()
+        self.motion = MovingPictures()
         self.view = View(self.motion.fps, *self.motion.frame_size, fit="stretch")
 
     def score(self, sounds: Sounds, frames: Frames) -> Tensor:
@@ -172,6 +174,16 @@ class SeenPlaceJudge(_Judge):
             weight = heard.energy.sqrt() * probable * audible * (probable > LEAST_SEEN)
             found.append((heard.azimuth, seen, weight))
         return found
+
+
+class MovingPictures(MotionEncoder):
+    """Encodes each film once, however many sounds are judged by it."""
+
+    def __init__(self) -> None:
+        self.known = ContentCache(in_memory=FILMS_KNOWN)
+
+    def encode(self, frames: Frames) -> Tensor:
+        return self.known.get(content_key(frames), lambda: super(MovingPictures, self).encode(frames))
 
 
 def at_own_rate(sounds: Sounds) -> Tensor:

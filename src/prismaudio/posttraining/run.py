@@ -1,0 +1,165 @@
+"""A post-training run on stage scenes, from settings to a folder that generates: everything is built and put together.
+
+In the folder: config.toml, prompts/, checkpoint.pt, log.jsonl (a line per iteration), evaluations.jsonl, tensorboard/,
+eval/ITERATION/ (sounds of held-out scenes and what each scored), best/ and weights/ (models to generate with).
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from prismaudio.dimensions.plan import DIMENSIONS
+from prismaudio.dimensions.scoring import Panel
+from prismaudio.generation.engine import choose_engine
+from prismaudio.generation.judging import choose_panel
+from prismaudio.generation.loading import Loading, load
+from prismaudio.posttraining.alarm import best
+from prismaudio.posttraining.dit_policy import DiTPolicy
+from prismaudio.posttraining.examination import Examiner
+from prismaudio.posttraining.heard import Heard
+from prismaudio.posttraining.panel_listener import PanelListener, check_judges, quick_codec
+from prismaudio.posttraining.result import averaged, save_model, write_card
+from prismaudio.posttraining.settings import OtherRun, RunConfig, settle
+from prismaudio.posttraining.stage_prompts import StagePrompt, prepare_prompts
+from prismaudio.posttraining.team import Team
+from prismaudio.posttraining.trainer import Log, Trainer
+from prismaudio.posttraining.truth import Truth
+from prismaudio.stage.corpus import Corpus
+
+
+class Outcome(NamedTuple):
+    """How a run ended."""
+
+    weights: Path  # averaged, of the last iteration
+    best: Path  # of the examination with the highest gold
+    best_iteration: int
+    iterations: int
+    figures: list[dict[str, float]]  # of every examination
+
+
+class Parts(NamedTuple):
+    """What a trainer is made of."""
+
+    policy: DiTPolicy
+    judge: Heard  # during training
+    examiner: Heard
+    prompts: list[StagePrompt]
+    held_out: list[StagePrompt]
+
+
+def post_train(  # noqa: PLR0913  # a run and its surroundings
+    config: RunConfig,
+    folder: Path,
+    corpus: Corpus,
+    *,
+    device: str = "auto",
+    pool: Path | None = None,
+    resume: bool = False,
+    panel: Panel | None = None,
+    team: Team | None = None,
+    say: Callable[[str], None] = print,
+) -> Outcome:
+    """Go on until `config.training.iterations`, from the checkpoint of `folder` if there is one.
+
+    device: of generator and judges, as of `generate --device`; a team has its own.
+
+    pool: prompts that another run prepared, its `prompts` folder. resume: refuse to begin anew. panel: other judges
+    than those of the settings. say: is told of alarms.
+    """
+    if resume and not (folder / "checkpoint.pt").exists():
+        raise OtherRun(f"{folder} holds no checkpoint to go on from; leave --resume out to begin")
+    team = team or Team()
+    loading = Loading(device=team.device or device, dtype="float32", engine="eager")
+    judges = config.judges.model_copy(update={"device": str(choose_engine(loading.device).device)})
+    panel = panel or choose_panel(judges)
+    check_judges(panel, config.training.rewards)
+    settle(folder, config)
+    parts = build(config, panel, corpus, pool or folder / "prompts", loading, team)
+    run = Trainer(parts.policy, parts.judge, len(parts.prompts), config.training, team=team)
+    examiner = Examiner(
+        parts.examiner,
+        range(len(parts.prompts), len(parts.prompts) + len(parts.held_out)),
+        Truth([scene.plan for scene in parts.held_out], [scene.sound for scene in parts.held_out]),
+        folder,
+        config.examination,
+        config.alarm,
+        keep=lambda present, first, now: _save(present, config, folder / "best", first, now),
+        say=say,
+    )
+    with Report(folder, run, config) as report:
+        run.run(folder, report, examiner)
+    if team.leads:
+        _save(run, config, folder / "weights", examiner.figures[0], examiner.figures[-1])
+    top = best(examiner.history, config.alarm)
+    return Outcome(folder / "weights", folder / "best", top.iteration, run.iteration, examiner.figures)
+
+
+def build(config: RunConfig, panel: Panel, corpus: Corpus, pool: Path, loading: Loading, team: Team) -> Parts:
+    """The generator, with prompts and held-out scenes as its prompts, in this order, and judges of both."""
+    model, engine = load(config.model, loading)
+    model.arrange(engine)
+    with team.leader_first():
+        prompts = prepare_prompts(pool / "train", config.prompts, model, panel.views, corpus)
+        held_out = prepare_prompts(pool / "held-out", config.held_out, model, panel.views, corpus)
+    scenes = [*prompts, *held_out]
+    policy = DiTPolicy.of(model, [scene.told for scene in scenes], scenes[0].plan.duration)
+    listener = PanelListener(panel, lambda number: scenes[number].case())
+    return Parts(
+        policy=policy,
+        judge=Heard(
+            quick_codec(model.codec, config.judging.phase_rounds), listener, peaks=config.judging.peaks
+        ),
+        examiner=Heard(quick_codec(model.codec, config.examination.phase_rounds), listener),
+        prompts=prompts,
+        held_out=held_out,
+    )
+
+
+class Report:
+    """What can be watched of a run: a bar on stderr, and TensorBoard."""
+
+    def __init__(self, folder: Path, run: Trainer, config: RunConfig) -> None:
+        self.folder, self.run = folder, run
+        self.total = config.training.iterations
+        self.watched = [name for name in DIMENSIONS if config.training.rewards[name]]
+
+    def __enter__(self) -> "Report":
+        self.writer: SummaryWriter | None = None
+        self.bar = tqdm(total=self.total, desc="post-training", disable=None if self.run.team.leads else True)
+        return self
+
+    def __call__(self, iteration: int, log: Log) -> None:
+        if self.writer is None:
+            self.writer = SummaryWriter(str(self.folder / "tensorboard"), purge_step=iteration)
+        for name, value in log.items():
+            self.writer.add_scalar(name, value, iteration)
+        self.bar.n = iteration
+        self.bar.set_postfix({name: f"{log[f'{name}/mean']:.3f}" for name in self.watched})
+
+    def __exit__(self, *problem: object) -> None:
+        self.bar.close()
+        if self.writer is not None:
+            self.writer.close()
+
+
+def _save(
+    run: Trainer, config: RunConfig, folder: Path, first: Mapping[str, float], now: Mapping[str, float]
+) -> None:
+    assert isinstance(run.policy, DiTPolicy)
+    weights = ", ".join(f"{name} {weight:g}" for name, weight in config.training.rewards.items())
+    facts = {
+        "from": config.model,
+        "algorithm": run.algorithm.name,
+        "iterations": f"{run.iteration} of {config.training.prompts} prompts, {config.training.group} sounds each",
+        "rewards": weights,
+        "judges": ", ".join(f"{name}: {getattr(config.judges, name)}" for name in DIMENSIONS),
+        "guidance": f"{config.training.guidance.sampling:g} in sampling, {config.training.guidance.training:g} in "
+        "training; generate with the same",
+        "seed": config.training.seed,
+        "torch": torch.__version__,
+    }
+    save_model(averaged(run.policy, run.average), config.model, folder, write_card(facts, first, now))
