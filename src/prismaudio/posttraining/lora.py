@@ -33,3 +33,11 @@ def merge_adapters(module: nn.Module) -> None:
     for layer in list(module.modules()):
         if parametrize.is_parametrized(layer, "weight"):
             parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+
+
+def merged_state(module: nn.Module) -> dict[str, Tensor]:
+    """Copies, on the CPU, of what the state dict would be once adapters were merged; the module is left as it is."""
+    adapted = [name for name, layer in module.named_modules() if parametrize.is_parametrized(layer, "weight")]
+    plain = {name: value for name, value in module.state_dict().items() if ".parametrizations." not in name}
+    merged = {f"{name}.weight": module.get_submodule(name).weight for name in adapted}
+    return {name: value.detach().to("cpu", copy=True) for name, value in {**plain, **merged}.items()}

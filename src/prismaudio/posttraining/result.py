@@ -3,17 +3,18 @@
 `prismaudio generate --model FOLDER` loads it.
 """
 
-import copy
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from torch import Tensor
+
 from prismaudio.backends.pretrained.hub import resolve
 from prismaudio.generation.loading import EMBEDDED, EMBEDDED_FILE, assets
-from prismaudio.models.checkpoints import read_config, save_tensors, save_weights
-from prismaudio.models.dit import ConditionedDiT
+from prismaudio.models.checkpoints import CONFIG, read_config, save_tensors
 from prismaudio.posttraining.dit_policy import DiTPolicy
-from prismaudio.posttraining.lora import merge_adapters
+from prismaudio.posttraining.lora import merged_state
 from prismaudio.posttraining.weights import Weights
 from prismaudio.weights.conversion import METADATA, convert_folder
 from prismaudio.weights.folder import find_files
@@ -22,15 +23,13 @@ from prismaudio.weights.layout import HUB_FILES, NAMES, Layout
 CARD = "README.md"
 
 
-def averaged(policy: DiTPolicy, average: Weights) -> ConditionedDiT:
-    """A copy of the transformer with the averaged weights, adapters merged; the policy is left as it is."""
+def averaged(policy: DiTPolicy, average: Weights) -> dict[str, Tensor]:
+    """The transformer's state dict with the averaged weights, adapters merged; the policy is left as it is."""
     with average.at_work(policy):
-        model = copy.deepcopy(policy.model)
-    merge_adapters(model)
-    return model
+        return merged_state(policy.model)
 
 
-def save_model(dit: ConditionedDiT, start: str, folder: Path, card: str) -> None:
+def save_model(state: Mapping[str, Tensor], start: str, folder: Path, card: str) -> None:
     """Write the model `start` with another transformer. The folder appears whole or not at all.
 
     start: "embedded", or a folder or hub model as of `generate --model`. The transformer is kept in float32: steps
@@ -44,11 +43,12 @@ def save_model(dit: ConditionedDiT, start: str, folder: Path, card: str) -> None
         for path in sorted(source.glob("*.safetensors")):
             if path.name != EMBEDDED_FILE:
                 shutil.copyfile(path, beside / path.name)
-        save_weights(beside / EMBEDDED_FILE, dit, read_config(source / EMBEDDED_FILE))
+        size = json.dumps(read_config(source / EMBEDDED_FILE))
+        save_tensors(beside / EMBEDDED_FILE, state, {CONFIG: size})
     else:
         files = find_files(resolve(start, (), HUB_FILES, None))
         convert_folder(files, beside, "float32", force=False, progress=lambda stage, share: None)
-        save_tensors(beside / NAMES[Layout.CONVERTED].model, dit.state_dict(), METADATA)
+        save_tensors(beside / NAMES[Layout.CONVERTED].model, state, METADATA)
     (beside / CARD).write_text(card, encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     beside.rename(folder)

@@ -11,6 +11,7 @@ from prismaudio.dimensions.plan import DIMENSIONS
 from prismaudio.errors import PrismAudioError
 from prismaudio.generation.judging import EMBEDDED, PUBLISHED, Judges
 from prismaudio.posttraining.alarm import AlarmConfig
+from prismaudio.posttraining.algorithm import choose_algorithm
 from prismaudio.posttraining.config import PostTrainingConfig
 from prismaudio.posttraining.examination import ExaminationConfig
 from prismaudio.posttraining.panel_listener import check_rewards
@@ -69,6 +70,12 @@ def read_settings(
     weights = config.training.rewards if rewards is None else parse_rewards(rewards)
     training = config.training.model_copy(update={"rewards": check_rewards(weights)})
     config = config.model_copy(update={"training": training})
+    choose_algorithm(training.algorithm)
+    if training.prompts > config.prompts.count:
+        raise BadConfig(
+            f"an iteration takes {training.prompts} prompts and there are {config.prompts.count}; "
+            "lower training.prompts or raise prompts.count"
+        )
     if config.prompts.seconds != config.held_out.seconds:
         raise BadConfig(
             f"prompts of {config.prompts.seconds:g} s and held-out scenes of {config.held_out.seconds:g} s; "

@@ -1,0 +1,196 @@
+"""From a model to a better-paid one on the command line: tiny networks, real scenes, judges with random weights."""
+
+import json
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+import torch
+from command import Command
+
+from prismaudio.backends.embedded.judges import FILES
+from prismaudio.generation.loading import assets
+from prismaudio.models.checkpoints import load_weights, read_config, save_weights
+from prismaudio.models.dit import ConditionedDiT
+from prismaudio.models.judges import AudioTextNetwork, OffsetNetwork, QualityNetwork, SeenPlaceNetwork
+from prismaudio.models.mel_codec import MelStereoCodec
+
+SMALL_CODEC = {
+    "mel_channels": 8,
+    "mel_bands": 16,
+    "width": 8,
+    "encoder_blocks": 0,
+    "decoder_blocks": 0,
+    "phase_rounds": 2,
+}
+SETTINGS = {
+    "prompts.count": 2,
+    "prompts.seconds": 1.2,
+    "held_out.count": 2,
+    "held_out.seconds": 1.2,
+    "training.prompts": 2,
+    "training.group": 4,
+    "training.steps": 4,
+    "training.learning_rate": 1e-2,
+    "training.average_every": 1,
+    "training.checkpoint_every": 1,
+    "examination.every": 1,
+    "examination.listen": 1,
+    "judging.phase_rounds": 1,
+}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as training writes it, with a small transformer and a small codec."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("model")
+    for path in assets().glob("*.safetensors"):
+        (folder / path.name).symlink_to(path)
+    codec = MelStereoCodec(**SMALL_CODEC)
+    size = read_config(assets() / "dit.safetensors") | {"width": 64, "depth": 1, "heads": 1}
+    size["latent_channels"] = codec.latent_channels
+    for name, network, config in (
+        ("codec", codec, SMALL_CODEC),
+        ("dit", ConditionedDiT(**size), size),
+    ):
+        (folder / f"{name}.safetensors").unlink()
+        save_weights(folder / f"{name}.safetensors", network, config)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def judges(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What follows --judges."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("judges")
+    networks = (AudioTextNetwork(), OffsetNetwork(), QualityNetwork(), SeenPlaceNetwork())
+    for name, network in zip(("words", "offset", "cleanness", "place"), networks, strict=True):
+        save_weights(folder / FILES[name], network, {})
+    return ",".join(
+        f"{dimension}=embedded:{folder}" for dimension in ("semantic", "temporal", "aesthetic", "spatial")
+    )
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prompts, prepared by whichever run comes first."""
+    return tmp_path_factory.mktemp("prompts")
+
+
+def settings(**changes: object) -> list[str]:
+    return [f"--set={name}={value}" for name, value in {**SETTINGS, **changes}.items()]
+
+
+def test_a_run_ends_in_folders_that_generate_and_resumes_bit_for_bit(
+    prismaudio: Command, model: Path, judges: str, scenes: Path, clip: Path, tmp_path: Path
+) -> None:
+    """4 iterations = 2, and 2 more without a word about the settings; examinations and alarm included."""
+    begin = ("--model", model, "--judges", judges, "--prompts", scenes, *settings())
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    ran = prismaudio("posttrain", "--out", whole, "--iterations", 4, *begin)
+    assert ran.code == 0, ran.err
+    assert ran.out.startswith(f"4 iterations: weights in {whole / 'weights'}\nbest by gold: iteration ")
+
+    assert prismaudio("posttrain", "--out", parts, "--iterations", 2, *begin).code == 0
+    ran = prismaudio("posttrain", "--out", parts, "--iterations", 4, "--resume", "--prompts", scenes)
+    assert ran.code == 0, ran.err
+    for log in ("log.jsonl", "evaluations.jsonl"):
+        assert (whole / log).read_text() == (parts / log).read_text()
+    one, two = (torch.load(run / "checkpoint.pt", weights_only=True) for run in (whole, parts))
+    assert one["overseer"] == two["overseer"]
+    for kind in ("policy", "average"):
+        assert all(torch.equal(value, two[kind][name]) for name, value in one[kind].items())
+    for kind in ("weights", "best"):
+        files = [run / kind / "dit.safetensors" for run in (whole, parts)]
+        assert files[0].read_bytes() == files[1].read_bytes()
+
+    lines = [json.loads(line) for line in (whole / "evaluations.jsonl").read_text().splitlines()]
+    assert [line["iteration"] for line in lines] == [0, 1, 2, 3, 4]
+    assert len({line["semantic"] for line in lines}) == 5  # the averaged weights moved
+    gold = max(lines, key=lambda line: line["gold"])["iteration"]
+    assert f"best by gold: iteration {gold}" in ran.out
+    heard = sorted(path.name for path in (whole / "eval" / "00004").iterdir())
+    assert heard == ["000.flac", "scenes.json"]
+    assert "rewards: semantic 1" in (whole / "weights" / "README.md").read_text()
+    made = prismaudio(
+        "generate",
+        clip,
+        "--model",
+        whole / "weights",
+        "--audio",
+        tmp_path / "made.wav",
+        "-o",
+        tmp_path / "made.mp4",
+    )
+    assert made.code == 0, made.err
+
+
+def test_adapters_are_merged_into_what_is_handed_over(
+    prismaudio: Command, model: Path, judges: str, scenes: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    changes = {"training.adapters.rank": 2, "training.adapters.alpha": 4, "examination.every": 2}
+    begin = ("--model", model, "--judges", judges, "--prompts", scenes, *settings(**changes))
+    ran = prismaudio("posttrain", "--out", run, "--iterations", 2, "--rewards", "spatial=2,aesthetic", *begin)
+    assert ran.code == 0, ran.err
+    kept = tomllib.loads((run / "config.toml").read_text())
+    assert kept["training"]["rewards"] == {
+        "semantic": 0.0,
+        "temporal": 0.0,
+        "aesthetic": 1.0,
+        "spatial": 2.0,
+    }
+    start, after = (
+        ConditionedDiT(**read_config(folder / "dit.safetensors")) for folder in (model, run / "weights")
+    )
+    load_weights(model / "dit.safetensors", start)
+    load_weights(run / "weights" / "dit.safetensors", after)
+    moved = [
+        name for name, value in after.state_dict().items() if not torch.equal(value, start.state_dict()[name])
+    ]
+    assert moved
+    assert all(after.state_dict()[name].ndim == 2 for name in moved)  # matrices of linear layers alone
+
+
+def test_mistakes_are_told_before_anything_is_made(
+    prismaudio: Command, model: Path, judges: str, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    begin = ("posttrain", "--out", run, "--model", model, *settings())
+    for wrong, said in (
+        (("--rewards", "loudness=1"), "unknown reward 'loudness'; choose one of: semantic, temporal"),
+        (("--rewards", "semantic=much"), "--rewards semantic=much: not a number"),
+        (("--rewards", "semantic=0"), "no reward has a weight"),
+        (("--judges", judges, "--algorithm", "grpo"), "unknown algorithm 'grpo'; choose one of: fast-grpo"),
+        (("--judges", "semantic=ears"), "unknown judge of the semantic dimension 'ears'"),
+        (("--judges", f"temporal=embedded:{tmp_path}"), "nobody can judge the temporal reward: "),
+        (("--preset", "huge"), "no preset 'huge'; give embedded, published or a .toml file"),
+        (("--set", "training.grup=8"), "training.grup: Extra inputs are not permitted"),
+        (("--set", "training.prompts=3"), "an iteration takes 3 prompts and there are 2"),
+        (("--set", "held_out.seconds=3"), "prompts of 1.2 s and held-out scenes of 3 s"),
+        (("--judges", judges, "--resume"), "holds no checkpoint to go on from"),
+    ):
+        ran = prismaudio(*begin, *wrong)
+        assert ran.code == 1, (wrong, ran.out)
+        assert said in ran.err, (wrong, ran.err)
+        assert len(ran.err.splitlines()) == 1
+    assert not (run / "checkpoint.pt").exists()
+    assert not (run / "prompts").exists()
+
+
+def test_other_settings_are_not_gone_on_with(
+    prismaudio: Command, model: Path, judges: str, scenes: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    begin = ("posttrain", "--out", run, "--model", model, "--judges", judges, *settings())
+    assert prismaudio(*begin, "--prompts", scenes, "--iterations", 1).code == 0
+    ran = prismaudio(*begin, "--prompts", scenes, "--iterations", 1, "--seed", 5)
+    assert (ran.code, "holds a run with other settings" in ran.err) == (1, True)
+    other = shutil.copytree(scenes, tmp_path / "other")
+    ran = prismaudio(
+        "posttrain", "--out", tmp_path / "new", "--model", model, "--judges", judges, "--prompts", other,
+        *settings(**{"prompts.seed": 9}),
+    )  # fmt: skip
+    assert (ran.code, "holds prompts of other settings" in ran.err) == (1, True)
