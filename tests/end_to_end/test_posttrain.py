@@ -165,7 +165,10 @@ def test_mistakes_are_told_before_anything_is_made(
         (("--rewards", "semantic=0"), "no reward has a weight"),
         (("--judges", judges, "--algorithm", "grpo"), "unknown algorithm 'grpo'; choose one of: fast-grpo"),
         (("--judges", "semantic=ears"), "unknown judge of the semantic dimension 'ears'"),
-        (("--judges", f"temporal=embedded:{tmp_path}"), "nobody can judge the temporal reward: "),
+        (
+            ("--judges", judges.replace("temporal=embedded:", f"temporal=embedded:{tmp_path}/no")),
+            "nobody can judge the temporal reward: ",
+        ),
         (("--preset", "huge"), "no preset 'huge'; give embedded, published or a .toml file"),
         (("--set", "training.grup=8"), "training.grup: Extra inputs are not permitted"),
         (("--set", "training.prompts=3"), "an iteration takes 3 prompts and there are 2"),
