@@ -15,6 +15,14 @@ class Guidance(Config):
     reference: float = 5.0
 
 
+class WindowConfig(Config):
+    """A window of noisy steps instead of the algorithm's own."""
+
+    width: PositiveInt = Field(2, description="steps")
+    since: float = Field(0.0, ge=0, le=1, description="share of the path at which it may first begin")
+    within: float = Field(0.5, ge=0, le=1, description="and last")
+
+
 class Adapters(Config):
     """Train low-rank adapters instead of the whole network."""
 
@@ -25,6 +33,7 @@ class Adapters(Config):
 class PostTrainingConfig(Config):
     algorithm: str = Field("fast-grpo", description="one of algorithm.ALGORITHMS")
     iterations: PositiveInt = Field(100, description="rounds of sampling, scoring and learning")
+    window: WindowConfig | None = Field(None, description="of noisy steps; None: as the algorithm has it")
     prompts: PositiveInt = Field(48, description="per iteration")
     group: int = Field(16, ge=2, description="sounds per prompt that are compared")
     steps: PositiveInt = Field(24, description="of the sampler")

@@ -20,13 +20,14 @@ from prismaudio.backends.base import Sounds
 from prismaudio.backends.content_cache import StoredFrames, film_digest
 from prismaudio.backends.embedded.recogniser import Looks
 from prismaudio.config import Config
+from prismaudio.dimensions.arms import Arm
 from prismaudio.dimensions.plan import Plan
 from prismaudio.dimensions.rewards import Case
 from prismaudio.errors import PrismAudioError
 from prismaudio.generation import published
 from prismaudio.generation.judging import levelled
 from prismaudio.generation.long import Layout
-from prismaudio.generation.model import Clip, Model
+from prismaudio.generation.model import Clip, Model, Wording
 from prismaudio.generation.pictures import FramesFilm
 from prismaudio.generation.watch import Seen
 from prismaudio.media.preprocess import View
@@ -57,6 +58,7 @@ class StagePromptsConfig(Config):
     clean: bool = Field(
         True, description="ask for a clean recording, as planners do, whatever the scene's own flaws"
     )
+    arm: Arm = Field(Arm.DECOMPOSED, description="how much of the thoughts the generator is told")
     stage: StageConfig = StageConfig()
 
     def scene(self, number: int, corpus: Corpus) -> Scene:
@@ -104,12 +106,12 @@ def prepare_prompts(
     missing = [number for number in range(config.count) if not _path(folder, number).exists()]
     for number in tqdm(missing, desc=f"prompts of {config.split}", disable=None if missing else True):
         _prepare(folder, number, config.scene(number, corpus), model, views, corpus)
-    return [_load(folder, number, views) for number in range(config.count)]
+    return [_load(folder, number, views, config.arm) for number in range(config.count)]
 
 
 def _check_settings(folder: Path, config: StagePromptsConfig, model: Model, views: Sequence[View]) -> None:
     """A folder holds prompts of one kind; their number may grow."""
-    kind = config.model_dump_json(exclude={"count"})
+    kind = config.model_dump_json(exclude={"count", "arm"})
     wanted = (
         f"scenes {kind}\nwatched by {sorted(model.backends().items())}\nshown to judges in {list(views)}\n"
     )
@@ -145,12 +147,12 @@ def _prepare(
     beside.replace(_path(folder, number))
 
 
-def _load(folder: Path, number: int, views: Sequence[View]) -> StagePrompt:
+def _load(folder: Path, number: int, views: Sequence[View], arm: Arm) -> StagePrompt:
     """Films stay on disk until somebody looks at them."""
     with torch.serialization.safe_globals(SEEN):
         state = torch.load(_path(folder, number), weights_only=True)
     return StagePrompt(
-        told=Told(Plan.model_validate_json(state["plan"]), state["seen"]),
+        told=Told(Plan.model_validate_json(state["plan"]), state["seen"], Wording(arm=arm, seed=number)),
         views={
             view: StoredFrames(
                 np.load(_film_path(folder, number, place), mmap_mode="r"), film["fps"], film["digest"]

@@ -6,6 +6,7 @@ Everything random is a function of (seed, iteration, prompt), so a run that was 
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,6 +26,7 @@ from prismaudio.posttraining.sampling import choose_prompts, sample_groups
 from prismaudio.posttraining.team import Team
 from prismaudio.posttraining.update import Update
 from prismaudio.posttraining.weights import Weights, old_decay, warm_decay
+from prismaudio.posttraining.window import RandomWindow
 
 Log = dict[str, float]
 
@@ -70,7 +72,7 @@ class Trainer:
         if config.adapters is not None:
             add_adapters(policy, config.adapters.rank, config.adapters.alpha, config.seed)
         self.policy, self.judge, self.available, self.config = policy, judge, prompts, config
-        self.algorithm = algorithm or choose_algorithm(config.algorithm)
+        self.algorithm = algorithm or algorithm_of(config)
         self.team = team or Team()
         self.weights = _ordered(config.rewards, judge.names)
         _check_guidance(config, self.algorithm)
@@ -237,6 +239,14 @@ class Trainer:
         """The settings that decide what a run computes."""
         settings = self.config.model_dump(exclude={"iterations", "checkpoint_every"}, mode="json")
         return json.dumps({**settings, "algorithm": repr(self.algorithm)}, sort_keys=True)
+
+
+def algorithm_of(config: PostTrainingConfig) -> Algorithm:
+    """The one that is named, with the window that is asked for."""
+    named = choose_algorithm(config.algorithm)
+    return (
+        named if config.window is None else replace(named, window=RandomWindow(**config.window.model_dump()))
+    )
 
 
 def fingerprint(policy: Policy) -> str:

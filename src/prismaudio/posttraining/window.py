@@ -70,15 +70,18 @@ class Scattered:
 class RandomWindow:
     """A short noisy window that starts anywhere in the first part of the path (Fast-GRPO).
 
-    Starts are uniform over 0 ... int(within * steps), both included, as far as the window fits.
+    Starts are uniform over int(since * steps) ... int(within * steps), both included, as far as the window fits.
     """
 
     width: int = 2
     within: float = 0.5
+    since: float = 0.0
 
     def pick(self, steps: int, place: Place) -> StepPlan:
         last = min(int(self.within * steps), steps - _fitting(self.width, steps))
-        start = int(stream(place.seed, Purpose.WINDOW, place.iteration, place.prompt).integers(0, last + 1))
+        first = min(int(self.since * steps), last)
+        drawn = stream(place.seed, Purpose.WINDOW, place.iteration, place.prompt)
+        start = int(drawn.integers(first, last + 1))
         return _contiguous(start, self.width, steps)
 
 
