@@ -1,9 +1,11 @@
 """A post-training run on stage scenes, from settings to a folder that generates: everything is built and put together.
 
-In the folder: config.toml, prompts/, checkpoint.pt, log.jsonl (a line per iteration), evaluations.jsonl, tensorboard/,
+In the folder: config.toml, prompts/, checkpoint.pt, log.jsonl (a line per iteration), times.jsonl (what it took),
+evaluations.jsonl, tensorboard/,
 eval/ITERATION/ (sounds of held-out scenes and what each scored), best/ and weights/ (models to generate with).
 """
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +31,8 @@ from prismaudio.posttraining.team import Team
 from prismaudio.posttraining.trainer import Log, Trainer
 from prismaudio.posttraining.truth import Truth
 from prismaudio.stage.corpus import Corpus
+
+TIMES = "times.jsonl"
 
 
 class Outcome(NamedTuple):
@@ -137,6 +141,8 @@ class Report:
             self.writer = SummaryWriter(str(self.folder / "tensorboard"), purge_step=iteration)
         for name, value in log.items():
             self.writer.add_scalar(name, value, iteration)
+        with (self.folder / TIMES).open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"iteration": iteration, **self.run.seconds}) + "\n")
         self.bar.n = iteration
         self.bar.set_postfix({name: f"{log[f'{name}/mean']:.3f}" for name in self.watched})
 

@@ -5,8 +5,10 @@ Everything random is a function of (seed, iteration, prompt), so a run that was 
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -87,6 +89,7 @@ class Trainer:
         self.average = Weights(policy)
         self.old = Weights(policy) if self.algorithm.sampled_by == "old" else None
         self.overseer: Overseer | None = None
+        self.seconds: dict[str, float] = {}  # that the parts of the last iteration took
         self.iteration = 0
         self.steps = 0
         self.update = Update(
@@ -125,8 +128,11 @@ class Trainer:
         iteration, before = self.iteration, self.steps
         everyones = choose_prompts(self.available, self.config, iteration)
         prompts = self.team.share(everyones)
+        clock = [time.perf_counter()]
         trajectory = self._sample(iteration, prompts)
+        clock.append(time.perf_counter())
         rewards = self.team.everyones(self._judged(trajectory))
+        clock.append(time.perf_counter())
         groups = torch.tensor(everyones).repeat_interleave(self.config.group)
         advantages = clamp(
             self.algorithm.advantage(rewards, self.weights, groups), self.config.advantage_limit
@@ -138,6 +144,9 @@ class Trainer:
         assert self.steps - before == self.config.updates, "as many optimiser steps as were asked for"
         if self.old is not None:
             self.old.follow(self.policy, old_decay(iteration, self.config.old_decay))
+        clock.append(time.perf_counter())
+        spans = [after - start for start, after in pairwise(clock)]
+        self.seconds = dict(zip(("sampling", "judging", "learning"), spans, strict=True))
         self.iteration += 1
         spent = torch.tensor(trajectory.evaluations, dtype=torch.float64)
         return {

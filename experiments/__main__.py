@@ -1,0 +1,171 @@
+"""`python -m experiments NAME`: one finding of the paper, looked for on the stage."""
+
+import json
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import numpy as np
+import torch
+import typer
+
+from experiments.arms import SIZES, Arm, Result, run_arms
+from experiments.measures import MEASURES
+from experiments.pictures import draw_alarm, draw_changes, draw_rewards, seconds, smoothed, total
+from prismaudio.errors import PrismAudioError
+from prismaudio.evaluation.report import aligned
+from prismaudio.media.files import replacing
+
+
+class Experiment(NamedTuple):
+    """A question, and the runs that answer it."""
+
+    question: str
+    arms: tuple[Arm, ...]
+    changes: tuple[str, ...] = ()  # settings of all arms
+
+
+ONLY = ("semantic", "temporal", "aesthetic", "spatial")
+STARTS = (("early", 0.0, 0.0), ("middle", 0.25, 0.25), ("late", 0.5, 0.5), ("last", 0.8, 0.8))
+EXPERIMENTS = {
+    "rewards": Experiment(
+        "What does each reward alone improve and cost, and what do all four together?",
+        (Arm("all"), *(Arm(f"{name}-only", f"{name}=1") for name in ONLY)),
+    ),
+    "algorithms": Experiment(
+        "Does Fast-GRPO reach the reward of Flow-GRPO and DanceGRPO sooner?",
+        tuple(
+            Arm(name, changes=(f"training.algorithm={name}",))
+            for name in ("fast-grpo", "flow-grpo", "dance-grpo")
+        ),
+    ),
+    "thoughts": Experiment(
+        "Do the thoughts help, and does post-training help whatever is told?",
+        tuple(
+            Arm(name, changes=(f"prompts.arm={name}", f"held_out.arm={name}"))
+            for name in ("none", "random", "monolithic", "decomposed")
+        ),
+    ),
+    "windows": Experiment(
+        "How wide should the window of noisy steps be, and where?",
+        (
+            *(Arm(f"width-{width}", changes=(f"training.window.width={width}",)) for width in (1, 2, 4)),
+            *(
+                Arm(name, changes=(f"training.window.since={since}", f"training.window.within={within}"))
+                for name, since, within in STARTS
+            ),
+        ),
+    ),
+    "alarm": Experiment(
+        "Is reward hacking noticed when one reward alone is optimised without restraint?",
+        (Arm("aesthetic-only", "aesthetic=1"),),
+        (
+            "training.reference_weight=0",
+            "training.learning_rate=3e-4",
+            "examination.every=5",
+            "alarm.patience=2",
+        ),
+    ),
+}
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def main(
+    name: Annotated[str, typer.Argument(help=f"Which: {', '.join(EXPERIMENTS)}.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Where runs are kept.", metavar="DIR")
+    ] = None,
+    results: Annotated[
+        Path, typer.Option(help="Where NAME.json and the pictures are written.", metavar="DIR")
+    ] = Path("experiments/results"),
+    size: Annotated[
+        str, typer.Option(help=f"{' or '.join(SIZES)}: for two processor cores, or a card.")
+    ] = "small",
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="One setting of all arms.", metavar="A.B=C")
+    ] = None,
+    only: Annotated[str | None, typer.Option(help="Some arms: NAME,NAME.", metavar="NAMES")] = None,
+    seed: Annotated[int, typer.Option(help="Of every run.", min=0)] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Run an experiment, or go on with it; print what was found, and keep it as JSON and pictures.
+
+    \b
+    Examples:
+      python -m experiments rewards
+      python -m experiments algorithms --size full --device cuda
+      python -m experiments windows --only width-1,width-2 --set training.iterations=10
+    """
+    if name not in EXPERIMENTS or size not in SIZES:
+        raise typer.BadParameter(f"no experiment {name!r} of size {size!r}; see --help")
+    experiment = EXPERIMENTS[name]
+    arms = [arm for arm in experiment.arms if only is None or arm.name in only.split(",")]
+    if not arms:
+        raise typer.BadParameter(f"--only {only}: arms are {', '.join(arm.name for arm in experiment.arms)}")
+    given = [*experiment.changes, f"training.seed={seed}", *(overrides or [])]
+    found = run_arms(arms, size, out or Path("runs/experiments"), given, device)
+    typer.echo("\n".join([experiment.question, "", *table(found), "", *costs(found)]))
+    record = {
+        "question": experiment.question,
+        "command": shlex.join(["python", "-m", "experiments", *sys.argv[1:]]),
+        "size": size,
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, torch {torch.__version__}",
+        "arms": [result.record() for result in found],
+    }
+    results.mkdir(parents=True, exist_ok=True)
+    with replacing(results / f"{name}.json") as temporary:
+        temporary.write_text(json.dumps(record, indent=1), encoding="utf-8")
+    draw_changes(found, results / f"{name}.png")
+    draw_rewards(found, results / f"{name}-rewards.png")
+    if name == "alarm":
+        draw_alarm(found[0], results / "alarm-examinations.png")
+
+
+def table(results: Sequence[Result]) -> list[str]:
+    """A line per arm: every figure after training, its change, and a star where its 95 % interval is without 0."""
+    rows = [["arm", *MEASURES, "distance"]]
+    first = results[0]
+    rows.append(
+        ["start", *(f"{c.before:.3f}" for c in first.changes.values()), f"{first.examinations[0]['fd']:.0f}"]
+    )
+    for result in results:
+        cells = []
+        for change in result.changes.values():
+            sure = change.difference.low > 0 or change.difference.high < 0
+            cells.append(f"{change.after:.3f} ({change.difference.value:+.3f}{'*' if sure else ''})")
+        rows.append([result.name, *cells, f"{result.examinations[-1]['fd']:.0f}"])
+    return [
+        *aligned(rows),
+        "",
+        "In brackets: change from the arm's own start; *: its 95 % interval is without 0.",
+    ]
+
+
+def costs(results: Sequence[Result]) -> list[str]:
+    """What an arm cost, and when it had the reward that each arm ended with."""
+    rows = [["arm", "s/iteration", "evaluations/sound", *(f"s to end of {r.name}" for r in results)]]
+    for result in results:
+        taken, reward = np.cumsum(seconds(result)), np.array(smoothed(total(result)))
+        reached = [np.flatnonzero(reward >= smoothed(total(other))[-1]) for other in results]
+        rows.append(
+            [
+                result.name,
+                f"{np.mean(seconds(result)):.1f}",
+                f"{np.mean([line['evaluations_per_sound'] for line in result.rewards]):.1f}",
+                *(f"{taken[found[0]]:.0f}" if len(found) else "never" for found in reached),
+            ]
+        )
+    return aligned(rows)
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except PrismAudioError as error:
+        sys.exit(f"experiments: {error}")

@@ -1,0 +1,118 @@
+"""An experiment: several post-training runs that differ in a few settings, from one start, on the same scenes."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from experiments.measures import Change, changes, examined, read
+from prismaudio.posttraining.alarm import Point, findings
+from prismaudio.posttraining.run import TIMES, post_train
+from prismaudio.posttraining.settings import RunConfig, read_settings
+from prismaudio.stage.corpus import Corpus
+
+SIZES: dict[str, tuple[str, ...]] = {
+    # on two processor cores: short scenes, few prompts
+    "small": (
+        "training.iterations=30",
+        "training.prompts=4",
+        "training.group=8",
+        "training.steps=12",
+        "prompts.count=96",
+        "held_out.count=48",
+        "examination.every=30",
+        "examination.listen=4",
+    ),
+    # on a card
+    "full": (
+        "training.iterations=400",
+        "training.prompts=16",
+        "training.group=16",
+        "training.steps=24",
+        "prompts.count=1000",
+        "held_out.count=200",
+        "prompts.seconds=9",
+        "held_out.seconds=9",
+        "examination.every=50",
+    ),
+}
+COMMON = ("held_out.split=test", "held_out.seed=2026")
+
+
+class Arm(NamedTuple):
+    """One run of an experiment."""
+
+    name: str
+    rewards: str | None = None  # as of --rewards; None: those of the preset
+    changes: tuple[str, ...] = ()  # settings, "a.b=c"
+
+
+class Result(NamedTuple):
+    """What came of an arm."""
+
+    name: str
+    settings: RunConfig
+    rewards: list[dict[str, float]]  # a line per iteration
+    seconds: list[dict[str, float]]  # likewise
+    examinations: list[dict[str, Any]]
+    changes: dict[str, Change]  # from the start model to the last examination
+    alarms: dict[int, list[str]]  # iteration -> why
+
+    def record(self) -> dict[str, Any]:
+        """For a JSON file."""
+        return {
+            "name": self.name,
+            "settings": self.settings.model_dump(mode="json"),
+            "rewards": self.rewards,
+            "seconds": self.seconds,
+            "examinations": self.examinations,
+            "changes": {name: change._asdict() for name, change in self.changes.items()},
+            "alarms": self.alarms,
+        }
+
+
+def run_arms(
+    arms: Sequence[Arm], size: str, folder: Path, overrides: Sequence[str] = (), device: str = "auto"
+) -> list[Result]:
+    """Each in a folder of its own, which it goes on from if it was interrupted; prompts are prepared once for all."""
+    corpus, results = Corpus.load(), []
+    for arm in arms:
+        given = [*COMMON, *SIZES[size], *arm.changes, *overrides]
+        config = read_settings(folder / arm.name, "embedded", given, arm.rewards)
+        print(f"arm {arm.name}: {arm.rewards or 'all rewards'} {' '.join(arm.changes)}", flush=True)
+        start = time.perf_counter()
+        post_train(config, folder / arm.name, corpus, pool=folder / "prompts", device=device)
+        print(f"arm {arm.name} took {time.perf_counter() - start:.0f} s", flush=True)
+        results.append(gathered(arm.name, config, folder / arm.name))
+    return results
+
+
+def gathered(name: str, config: RunConfig, run: Path) -> Result:
+    """From the files of a finished run."""
+    done = examined(run)
+    evaluations = lines(run / "evaluations.jsonl")
+    history = [Point(int(e["iteration"]), e["reward"], e["gold"], e["fd"]) for e in evaluations]
+    return Result(
+        name=name,
+        settings=config,
+        rewards=[figures(line) for line in lines(run / "log.jsonl")],
+        seconds=lines(run / TIMES),
+        examinations=evaluations,
+        changes=changes(read(run, done[0]), read(run, done[-1])),
+        alarms={
+            history[end - 1].iteration: list(why)
+            for end in range(1, len(history) + 1)
+            if (why := findings(history[:end], config.alarm))
+        },
+    )
+
+
+def figures(line: Mapping[str, float]) -> dict[str, float]:
+    """Of an iteration: the means and spreads of rewards, and what it cost."""
+    kept = ("/mean", "/spread", "iteration", "evaluations_per_sound", "divergence", "kl")
+    return {name: value for name, value in line.items() if name.endswith(kept)}
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
