@@ -76,7 +76,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
-def main(
+def main(  # noqa: PLR0913  # a command's options
     name: Annotated[str, typer.Argument(help=f"Which: {', '.join(EXPERIMENTS)}.")],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Where runs are kept.", metavar="DIR")
@@ -109,7 +109,9 @@ def main(
     if not arms:
         raise typer.BadParameter(f"--only {only}: arms are {', '.join(arm.name for arm in experiment.arms)}")
     given = [*experiment.changes, f"training.seed={seed}", *(overrides or [])]
-    found = run_arms(arms, size, out or Path("runs/experiments"), given, device)
+    found = run_arms(
+        arms, size, out or Path("runs/experiments"), given, device, lambda text: typer.echo(text, err=True)
+    )
     typer.echo("\n".join([experiment.question, "", *table(found), "", *costs(found)]))
     record = {
         "question": experiment.question,

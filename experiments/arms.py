@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,17 +73,22 @@ class Result(NamedTuple):
 
 
 def run_arms(
-    arms: Sequence[Arm], size: str, folder: Path, overrides: Sequence[str] = (), device: str = "auto"
+    arms: Sequence[Arm],
+    size: str,
+    folder: Path,
+    overrides: Sequence[str],
+    device: str,
+    say: Callable[[str], None],
 ) -> list[Result]:
     """Each in a folder of its own, which it goes on from if it was interrupted; prompts are prepared once for all."""
     corpus, results = Corpus.load(), []
     for arm in arms:
         given = [*COMMON, *SIZES[size], *arm.changes, *overrides]
         config = read_settings(folder / arm.name, "embedded", given, arm.rewards)
-        print(f"arm {arm.name}: {arm.rewards or 'all rewards'} {' '.join(arm.changes)}", flush=True)
+        say(f"arm {arm.name}: {arm.rewards or 'all rewards'} {' '.join(arm.changes)}")
         start = time.perf_counter()
-        post_train(config, folder / arm.name, corpus, pool=folder / "prompts", device=device)
-        print(f"arm {arm.name} took {time.perf_counter() - start:.0f} s", flush=True)
+        post_train(config, folder / arm.name, corpus, pool=folder / "prompts", device=device, say=say)
+        say(f"arm {arm.name} took {time.perf_counter() - start:.0f} s")
         results.append(gathered(arm.name, config, folder / arm.name))
     return results
 
