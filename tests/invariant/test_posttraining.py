@@ -14,6 +14,7 @@ from torch import Tensor
 from prismaudio.errors import UnknownChoice
 from prismaudio.flow.sampler import sample, time_grid
 from prismaudio.posttraining.algorithm import ALGORITHMS, FAST_GRPO, FLOW_GRPO
+from prismaudio.posttraining.balance import BalanceConfig
 from prismaudio.posttraining.config import Adapters, Guidance, PostTrainingConfig
 from prismaudio.posttraining.lora import add_adapters, merge_adapters
 from prismaudio.posttraining.route import evaluations
@@ -122,8 +123,11 @@ def test_a_resumed_run_is_the_run_bit_for_bit(name: str, tmp_path: Path):
     assert [json.loads(line)["iteration"] for line in logs[0].splitlines()] == [1, 2, 3, 4]
 
 
-def test_adapters_resume_bit_for_bit_too(tmp_path: Path):
-    settings = config(adapters=Adapters(rank=2, alpha=4), iterations=4, checkpoint_every=1)
+@pytest.mark.parametrize(
+    "options", [{"adapters": Adapters(rank=2, alpha=4)}, {"balance": BalanceConfig(by="lagging")}]
+)
+def test_options_resume_bit_for_bit_too(options: dict[str, object], tmp_path: Path):
+    settings = config(**options, iterations=4, checkpoint_every=1)
     whole = trainer(settings)
     whole.run(tmp_path / "whole")
     trainer(settings.model_copy(update={"iterations": 2})).run(tmp_path / "parts")

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from prismaudio.config import Config
+from prismaudio.posttraining.balance import BalanceConfig
 
 
 class Guidance(Config):
@@ -33,6 +34,7 @@ class PostTrainingConfig(Config):
     rewards: dict[str, float] = Field(
         {"semantic": 1.0, "temporal": 0.6, "aesthetic": 0.1, "spatial": 0.4}, description="name -> weight"
     )
+    balance: BalanceConfig = BalanceConfig()
     advantage_limit: PositiveFloat = 5.0
 
     updates: PositiveInt = Field(2, description="optimiser steps per iteration; the first is on-policy")

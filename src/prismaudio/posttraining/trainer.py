@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from prismaudio.errors import PrismAudioError
-from prismaudio.posttraining.advantage import reward_statistics
+from prismaudio.posttraining.advantage import RewardStatistics, reward_statistics
 from prismaudio.posttraining.algorithm import Algorithm, choose_algorithm
+from prismaudio.posttraining.balance import Balance
 from prismaudio.posttraining.config import PostTrainingConfig
 from prismaudio.posttraining.items import PPO, Guard
 from prismaudio.posttraining.lora import add_adapters, merge_adapters
@@ -73,6 +74,7 @@ class Trainer:
         self.algorithm = algorithm or choose_algorithm(config.algorithm)
         self.team = team or Team()
         self.weights = _ordered(config.rewards, judge.names)
+        self.balance = Balance(config.balance, len(judge.names))
         _check_guidance(config, self.algorithm)
         self.optimizer = torch.optim.AdamW(
             [value for value in policy.parameters() if value.requires_grad],
@@ -126,9 +128,9 @@ class Trainer:
         trajectory = self._sample(iteration, prompts)
         rewards = self.team.everyones(self._judged(trajectory))
         groups = torch.tensor(everyones).repeat_interleave(self.config.group)
-        advantages = clamp(
-            self.algorithm.advantage(rewards, self.weights, groups), self.config.advantage_limit
-        )
+        seen = reward_statistics(rewards, groups)
+        weights = self.balance(self.weights, seen)
+        advantages = clamp(self.algorithm.advantage(rewards, weights, groups), self.config.advantage_limit)
         items = self.update.items(trajectory, iteration, prompts, self.old)
         first, count = self.team.rank * len(trajectory.final), len(trajectory.final)
         mine = advantages[first : first + count].to(trajectory.final)
@@ -139,7 +141,7 @@ class Trainer:
         self.iteration += 1
         spent = torch.tensor(trajectory.evaluations, dtype=torch.float64)
         return {
-            **self._reward_figures(rewards, groups),
+            **self._reward_figures(seen, weights),
             **figures,
             "advantage_size": float(advantages.abs().mean()),
             "evaluations_per_sound": float(self.team.summed(spent)) / len(rewards),
@@ -161,6 +163,7 @@ class Trainer:
             "average": self.average.state_dict(),
             "old": None if self.old is None else self.old.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "balance": self.balance.state_dict(),
             "overseer": None if self.overseer is None else self.overseer.state_dict(),
         }
 
@@ -177,6 +180,7 @@ class Trainer:
         if self.old is not None:
             self.old.load_state_dict(state["old"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.balance.load_state_dict(state["balance"])
         if self.overseer is not None and state["overseer"] is not None:
             self.overseer.load_state_dict(state["overseer"])
         self.iteration, self.steps = state["iteration"], state["steps"]
@@ -210,10 +214,10 @@ class Trainer:
             )
         return torch.where(rewards.isinf(), torch.nan, rewards)
 
-    def _reward_figures(self, rewards: Tensor, groups: Tensor) -> Log:
-        seen = reward_statistics(rewards, groups)
+    def _reward_figures(self, seen: RewardStatistics, weights: Tensor) -> Log:
         figures: Log = {}
         for place, name in enumerate(self.judge.names):
+            figures[f"{name}/weight"] = float(weights[place])
             for kind in ("mean", "spread", "zero_spread", "failed"):
                 figures[f"{name}/{kind}"] = float(getattr(seen, kind)[place])
             for other in range(place):
