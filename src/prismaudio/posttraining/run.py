@@ -30,6 +30,11 @@ from prismaudio.posttraining.trainer import Log, Trainer
 from prismaudio.posttraining.truth import Truth
 from prismaudio.stage.corpus import Corpus
 
+TOGETHER, TOGETHER_ON_CPU = (
+    16,
+    2,
+)  # sounds decoded at a time: spectra of more outgrow the caches of a processor
+
 
 class Outcome(NamedTuple):
     """How a run ended."""
@@ -108,12 +113,15 @@ def build(config: RunConfig, panel: Panel, corpus: Corpus, pool: Path, loading: 
     scenes = [*prompts, *held_out]
     policy = DiTPolicy.of(model, [scene.told for scene in scenes], scenes[0].plan.duration)
     listener = PanelListener(panel, lambda number: scenes[number].case())
+    quick, fine = (
+        quick_codec(model.codec, rounds)
+        for rounds in (config.judging.phase_rounds, config.examination.phase_rounds)
+    )
+    together = TOGETHER_ON_CPU if engine.device.type == "cpu" else TOGETHER
     return Parts(
         policy=policy,
-        judge=Heard(
-            quick_codec(model.codec, config.judging.phase_rounds), listener, peaks=config.judging.peaks
-        ),
-        examiner=Heard(quick_codec(model.codec, config.examination.phase_rounds), listener),
+        judge=Heard(quick, listener, together=together, peaks=config.judging.peaks),
+        examiner=Heard(fine, listener, together=together),
         prompts=prompts,
         held_out=held_out,
     )
