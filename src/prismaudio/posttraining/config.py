@@ -56,6 +56,7 @@ class PostTrainingConfig(Config):
 
     sampling_batch: PositiveInt = Field(64, description="sounds made together")
     micro_batch: PositiveInt = Field(16, description="items per forward and backward pass; changes no result")
+    sharded: bool = Field(False, description="split weights, gradients and optimiser over the team (FSDP)")
     precision: Literal["no", "bf16"] = "no"
     seed: NonNegativeInt = 0
     checkpoint_every: PositiveInt = 10

@@ -97,8 +97,7 @@ def post_train(  # noqa: PLR0913  # a run and its surroundings
     )
     with Report(folder, run, config) as report:
         run.run(folder, report, examiner)
-    if team.leads:
-        _save(run, config, folder / "weights", examiner.figures[0], examiner.figures[-1])
+    _save(run, config, folder / "weights", examiner.figures[0], examiner.figures[-1])
     top = best(examiner.history, config.alarm)
     return Outcome(folder / "weights", folder / "best", top.iteration, run.iteration, examiner.figures)
 
@@ -170,4 +169,7 @@ def _save(
         "seed": config.training.seed,
         "torch": torch.__version__,
     }
-    save_model(averaged(run.policy, run.average), config.model, folder, write_card(facts, first, now))
+    state = averaged(run.policy, run.average)  # which all processes must ask for
+    if run.team.leads:
+        save_model(state, config.model, folder, write_card(facts, first, now))
+    run.team.wait()

@@ -6,6 +6,7 @@ Everything random is a function of (seed, iteration, prompt), so a run that was 
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +24,7 @@ from prismaudio.posttraining.objective import clamp
 from prismaudio.posttraining.policy import Judge, Policy
 from prismaudio.posttraining.rollout import Trajectory
 from prismaudio.posttraining.sampling import choose_prompts, sample_groups
+from prismaudio.posttraining.sharding import gathered, part_of_optimizer, shard, whole
 from prismaudio.posttraining.team import Team
 from prismaudio.posttraining.update import Update
 from prismaudio.posttraining.weights import Weights, old_decay, warm_decay
@@ -76,13 +78,15 @@ class Trainer:
         self.weights = _ordered(config.rewards, judge.names)
         self.balance = Balance(config.balance, len(judge.names))
         _check_guidance(config, self.algorithm)
+        self.start = fingerprint(policy)
+        if config.sharded:
+            _shard(policy, self.team, config)
         self.optimizer = torch.optim.AdamW(
             [value for value in policy.parameters() if value.requires_grad],
             lr=config.learning_rate,
             betas=config.betas,
             weight_decay=config.weight_decay,
         )
-        self.start = fingerprint(policy)
         self.reference = self._reference()
         self.average = Weights(policy)
         self.old = Weights(policy) if self.algorithm.sampled_by == "old" else None
@@ -112,8 +116,8 @@ class Trainer:
         while self.iteration < self.config.iterations and not ends:
             log = self.iterate()
             ends = self._overseen()
+            self._record(folder, checkpoint, log, last=ends)
             if self.team.leads:
-                self._record(folder, checkpoint, log, last=ends)
                 report(self.iteration, log)
         self.team.wait()
 
@@ -162,7 +166,7 @@ class Trainer:
             "policy": Weights(self.policy).state_dict(),
             "average": self.average.state_dict(),
             "old": None if self.old is None else self.old.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": whole(self.optimizer.state_dict()),
             "balance": self.balance.state_dict(),
             "overseer": None if self.overseer is None else self.overseer.state_dict(),
         }
@@ -179,23 +183,26 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         if self.old is not None:
             self.old.load_state_dict(state["old"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        parameters = self.optimizer.param_groups[0]["params"]
+        self.optimizer.load_state_dict(part_of_optimizer(state["optimizer"], parameters))
         self.balance.load_state_dict(state["balance"])
         if self.overseer is not None and state["overseer"] is not None:
             self.overseer.load_state_dict(state["overseer"])
         self.iteration, self.steps = state["iteration"], state["steps"]
 
     def _record(self, folder: Path, checkpoint: Path, log: Log, *, last: bool) -> None:
-        with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"iteration": self.iteration, **log}) + "\n")
+        if self.team.leads:
+            with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"iteration": self.iteration, **log}) + "\n")
         last = last or self.iteration == self.config.iterations
         if last or self.iteration % self.config.checkpoint_every == 0:
-            _write(checkpoint, self.state_dict())
+            state = self.state_dict()  # which all processes must ask for
+            if self.team.leads:
+                _write(checkpoint, state)
 
     def _sample(self, iteration: int, prompts: Sequence[int]) -> Trajectory:
-        if self.old is None:
-            return sample_groups(self.policy, self.algorithm, self.config, iteration, prompts)
-        with self.old.at_work(self.policy):
+        other = nullcontext() if self.old is None else self.old.at_work(self.policy)
+        with other, gathered(self.policy):
             return sample_groups(self.policy, self.algorithm, self.config, iteration, prompts)
 
     @torch.no_grad()
@@ -239,8 +246,16 @@ class Trainer:
 
     def _decisive(self) -> str:
         """The settings that decide what a run computes."""
-        settings = self.config.model_dump(exclude={"iterations", "checkpoint_every"}, mode="json")
+        settings = self.config.model_dump(exclude={"iterations", "checkpoint_every", "sharded"}, mode="json")
         return json.dumps({**settings, "algorithm": repr(self.algorithm)}, sort_keys=True)
+
+
+def _shard(policy: Policy, team: Team, config: PostTrainingConfig) -> None:
+    if team.accelerator is None:
+        raise UnusableRun("there is nothing to split a single process over; use `accelerate launch`")
+    if config.adapters is not None:
+        raise UnusableRun("adapters are too small to be split; leave training.sharded out")
+    shard(policy, team.size)
 
 
 def fingerprint(policy: Policy) -> str:
