@@ -14,6 +14,7 @@ from torch import Tensor
 from prismaudio.errors import UnknownChoice
 from prismaudio.flow.sampler import sample, time_grid
 from prismaudio.posttraining.algorithm import ALGORITHMS, FAST_GRPO, FLOW_GRPO
+from prismaudio.posttraining.balance import BalanceConfig
 from prismaudio.posttraining.config import Adapters, Guidance, PostTrainingConfig
 from prismaudio.posttraining.lora import add_adapters, merge_adapters
 from prismaudio.posttraining.route import evaluations
@@ -122,8 +123,11 @@ def test_a_resumed_run_is_the_run_bit_for_bit(name: str, tmp_path: Path):
     assert [json.loads(line)["iteration"] for line in logs[0].splitlines()] == [1, 2, 3, 4]
 
 
-def test_adapters_resume_bit_for_bit_too(tmp_path: Path):
-    settings = config(adapters=Adapters(rank=2, alpha=4), iterations=4, checkpoint_every=1)
+@pytest.mark.parametrize(
+    "options", [{"adapters": Adapters(rank=2, alpha=4)}, {"balance": BalanceConfig(by="lagging")}]
+)
+def test_options_resume_bit_for_bit_too(options: dict[str, object], tmp_path: Path):
+    settings = config(**options, iterations=4, checkpoint_every=1)
     whole = trainer(settings)
     whole.run(tmp_path / "whole")
     trainer(settings.model_copy(update={"iterations": 2})).run(tmp_path / "parts")
@@ -177,6 +181,46 @@ def test_two_processes_learn_what_one_learns(name: str, tmp_path: Path):
     assert logs[0].keys() == logs[1].keys()
     for key in ("near/mean", "small/spread", "evaluations_per_sound", "advantage_size"):
         assert logs[1][key] == pytest.approx(logs[0][key], rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["fast-grpo", "nft"])
+def test_two_processes_that_share_a_policy_learn_what_one_learns(name: str, tmp_path: Path):
+    """Sharded (FSDP), with uneven passes; what they save is whole, and one process goes on with it, or they do."""
+    settings = config(algorithm=name, iterations=2, micro_batch=16, checkpoint_every=1)
+    (tmp_path / "config.toml").write_text(settings.to_toml())
+    alone = trainer(settings)
+    alone.run(tmp_path / "alone")
+    script = Path(__file__).parent / "run_in_team.py"
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+
+    def together(iterations: int) -> None:
+        shared = settings.model_copy(update={"sharded": True, "iterations": iterations})
+        (tmp_path / "config.toml").write_text(shared.to_toml())
+        subprocess.run([*launch, str(script), str(tmp_path)], check=True, capture_output=True, timeout=250)
+
+    together(1)
+    first = torch.load(tmp_path / "of2" / "checkpoint.pt")
+    one = trainer(settings)
+    one.iterate()
+    for kept, own in ((first["policy"], weights(one)), (first["average"], one.average.tensors)):
+        assert all((kept[key] - value).norm() < 1e-3 * (1 + value.norm()) for key, value in own.items())
+    together(2)
+    last = torch.load(tmp_path / "of2" / "checkpoint.pt")
+    assert (last["iteration"], last["steps"]) == (2, 4)
+    logs = [(tmp_path / of / "log.jsonl").read_text().splitlines() for of in ("alone", "of2")]
+    for own, theirs in zip(*logs, strict=True):
+        for key in ("near/mean", "gradient_norm", "reference_kl", "evaluations_per_sound"):
+            assert json.loads(theirs)[key] == pytest.approx(json.loads(own)[key], rel=2e-2, abs=1e-6), key
+    (tmp_path / "of2" / "checkpoint.pt").rename(tmp_path / "checkpoint.pt")
+    rest = trainer(settings.model_copy(update={"iterations": 3}))
+    rest.run(tmp_path)
+    assert rest.iteration == 3
+
+
+def test_a_single_process_shares_with_nobody():
+    with pytest.raises(UnusableRun, match="nothing to split a single process over"):
+        trainer(config(sharded=True))
 
 
 @pytest.mark.parametrize("precision", ["no", "bf16"])

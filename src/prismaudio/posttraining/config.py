@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from prismaudio.config import Config
+from prismaudio.posttraining.balance import BalanceConfig
 
 
 class Guidance(Config):
@@ -42,6 +43,7 @@ class PostTrainingConfig(Config):
     rewards: dict[str, float] = Field(
         {"semantic": 1.0, "temporal": 0.6, "aesthetic": 0.1, "spatial": 0.4}, description="name -> weight"
     )
+    balance: BalanceConfig = BalanceConfig()
     advantage_limit: PositiveFloat = 5.0
 
     updates: PositiveInt = Field(2, description="optimiser steps per iteration; the first is on-policy")
@@ -63,6 +65,7 @@ class PostTrainingConfig(Config):
 
     sampling_batch: PositiveInt = Field(64, description="sounds made together")
     micro_batch: PositiveInt = Field(16, description="items per forward and backward pass; changes no result")
+    sharded: bool = Field(False, description="split weights, gradients and optimiser over the team (FSDP)")
     precision: Literal["no", "bf16"] = "no"
     seed: NonNegativeInt = 0
     checkpoint_every: PositiveInt = 10

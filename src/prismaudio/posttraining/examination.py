@@ -22,6 +22,7 @@ from prismaudio.posttraining.heard import Heard
 from prismaudio.posttraining.policy import Policy
 from prismaudio.posttraining.randomness import Purpose, normal
 from prismaudio.posttraining.sampling import in_precision
+from prismaudio.posttraining.sharding import gathered
 from prismaudio.posttraining.trainer import Trainer
 from prismaudio.posttraining.truth import Truth, figures
 from prismaudio.types import Audio
@@ -67,16 +68,19 @@ class Examiner:
         if run.iteration % self.config.every == 0 and not self._examined(run.iteration):
             if run.team.leads:
                 _cut(self.folder / LOG, run.iteration)
-            seen = self.examine(run) if run.team.leads else {}
-            self.figures.append(run.team.leaders(seen))
+            self.figures.append(run.team.leaders(self.examine(run)))
             self.history.append(self._point(run))
             if run.team.leads:
                 self._tell(run)
+            if best(self.history, self.rule) is self.history[-1]:
+                self.keep(run, self.figures[0], self.figures[-1])
         return self.rule.stop and bool(findings(self.history, self.rule))
 
     def examine(self, run: Trainer) -> dict[str, float]:
-        """Sound all scenes with the averaged weights, without noise on the way, and measure; -> figures."""
-        with run.average.at_work(run.policy):
+        """Sound all scenes with the averaged weights, without noise on the way, and measure; -> the leader's figures."""
+        with run.average.at_work(run.policy), gathered(run.policy):
+            if not run.team.leads:
+                return {}
             latents = sounded(run.policy, run, self.scenes, self.config.together)
         played = zip(self.judge.play(latents), self.truth.plans, strict=True)
         sounds = [fit_length(sound, plan.duration) for sound, plan in played]
@@ -119,8 +123,6 @@ class Examiner:
             file.write(json.dumps(line) + "\n")
         for reason in why:
             self.say(f"alarm at iteration {run.iteration}: {reason}")
-        if best(self.history, self.rule) is self.history[-1]:
-            self.keep(run, self.figures[0], self.figures[-1])
 
     def _write(self, iteration: int, sounds: Sequence[Audio], records: Sequence[Mapping[str, Any]]) -> None:
         folder = self.folder / "eval" / f"{iteration:05d}"

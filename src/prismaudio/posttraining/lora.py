@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from prismaudio.posttraining.sharding import whole
+
 
 class LowRank(nn.Module):
     """Adds alpha / rank * up @ down to a frozen matrix; nothing at first, for `up` starts at zero."""
@@ -40,4 +42,4 @@ def merged_state(module: nn.Module) -> dict[str, Tensor]:
     adapted = [name for name, layer in module.named_modules() if parametrize.is_parametrized(layer, "weight")]
     plain = {name: value for name, value in module.state_dict().items() if ".parametrizations." not in name}
     merged = {f"{name}.weight": module.get_submodule(name).weight for name in adapted}
-    return {name: value.detach().to("cpu", copy=True) for name, value in {**plain, **merged}.items()}
+    return {name: whole(value.detach()).to("cpu", copy=True) for name, value in {**plain, **merged}.items()}

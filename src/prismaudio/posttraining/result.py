@@ -10,6 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from prismaudio.backends.embedded.judges import FILES as JUDGES
 from prismaudio.backends.pretrained.hub import resolve
 from prismaudio.generation.loading import EMBEDDED, EMBEDDED_FILE, assets
 from prismaudio.models.checkpoints import CONFIG, read_config, save_tensors
@@ -41,7 +42,7 @@ def save_model(state: Mapping[str, Tensor], start: str, folder: Path, card: str)
     if (source / EMBEDDED_FILE).is_file():
         beside.mkdir(parents=True)
         for path in sorted(source.glob("*.safetensors")):
-            if path.name != EMBEDDED_FILE:
+            if path.name not in (EMBEDDED_FILE, *JUDGES.values()):
                 shutil.copyfile(path, beside / path.name)
         size = json.dumps(read_config(source / EMBEDDED_FILE))
         save_tensors(beside / EMBEDDED_FILE, state, {CONFIG: size})

@@ -33,6 +33,10 @@ from prismaudio.posttraining.truth import Truth
 from prismaudio.stage.corpus import Corpus
 
 TIMES = "times.jsonl"
+TOGETHER, TOGETHER_ON_CPU = (
+    16,
+    2,
+)  # sounds decoded at a time: spectra of more outgrow the caches of a processor
 
 
 class Outcome(NamedTuple):
@@ -96,8 +100,7 @@ def post_train(  # noqa: PLR0913  # a run and its surroundings
     )
     with Report(folder, run, config) as report:
         run.run(folder, report, examiner)
-    if team.leads:
-        _save(run, config, folder / "weights", examiner.figures[0], examiner.figures[-1])
+    _save(run, config, folder / "weights", examiner.figures[0], examiner.figures[-1])
     top = best(examiner.history, config.alarm)
     return Outcome(folder / "weights", folder / "best", top.iteration, run.iteration, examiner.figures)
 
@@ -112,12 +115,15 @@ def build(config: RunConfig, panel: Panel, corpus: Corpus, pool: Path, loading: 
     scenes = [*prompts, *held_out]
     policy = DiTPolicy.of(model, [scene.told for scene in scenes], scenes[0].plan.duration)
     listener = PanelListener(panel, lambda number: scenes[number].case())
+    quick, fine = (
+        quick_codec(model.codec, rounds)
+        for rounds in (config.judging.phase_rounds, config.examination.phase_rounds)
+    )
+    together = TOGETHER_ON_CPU if engine.device.type == "cpu" else TOGETHER
     return Parts(
         policy=policy,
-        judge=Heard(
-            quick_codec(model.codec, config.judging.phase_rounds), listener, peaks=config.judging.peaks
-        ),
-        examiner=Heard(quick_codec(model.codec, config.examination.phase_rounds), listener),
+        judge=Heard(quick, listener, together=together, peaks=config.judging.peaks),
+        examiner=Heard(fine, listener, together=together),
         prompts=prompts,
         held_out=held_out,
     )
@@ -168,4 +174,7 @@ def _save(
         "seed": config.training.seed,
         "torch": torch.__version__,
     }
-    save_model(averaged(run.policy, run.average), config.model, folder, write_card(facts, first, now))
+    state = averaged(run.policy, run.average)  # which all processes must ask for
+    if run.team.leads:
+        save_model(state, config.model, folder, write_card(facts, first, now))
+    run.team.wait()

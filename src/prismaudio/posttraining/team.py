@@ -4,7 +4,7 @@ What a run computes does not depend on how many they are, but for the order in w
 """
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from prismaudio.errors import PrismAudioError
+from prismaudio.posttraining.sharding import is_sharded
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -81,10 +82,18 @@ class Team:
         said: list[dict[str, float]] = broadcast_object_list([mine])
         return said[0]
 
-    def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Give every process the gradients of all, in one message."""
+    def most(self, mine: int) -> int:
+        """The highest of what the processes have."""
         if self.accelerator is None:
+            return mine
+        everyones = self.everyones(torch.tensor([mine], device=self.accelerator.device))
+        return int(everyones.max())
+
+    def sum_gradients(self, policy: nn.Module) -> None:
+        """Give every process the gradients of all, in one message."""
+        if self.accelerator is None or is_sharded(policy):  # whose gradients are sums already
             return
+        parameters = policy.parameters()
         trained = [parameter for parameter in parameters if parameter.requires_grad]
         grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
         flat = self.summed(torch.cat([grad.flatten() for grad in grads]))

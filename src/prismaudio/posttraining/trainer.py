@@ -7,6 +7,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,8 +17,9 @@ import torch
 from torch import Tensor
 
 from prismaudio.errors import PrismAudioError
-from prismaudio.posttraining.advantage import reward_statistics
+from prismaudio.posttraining.advantage import RewardStatistics, reward_statistics
 from prismaudio.posttraining.algorithm import Algorithm, choose_algorithm
+from prismaudio.posttraining.balance import Balance
 from prismaudio.posttraining.config import PostTrainingConfig
 from prismaudio.posttraining.items import PPO, Guard
 from prismaudio.posttraining.lora import add_adapters, merge_adapters
@@ -25,6 +27,7 @@ from prismaudio.posttraining.objective import clamp
 from prismaudio.posttraining.policy import Judge, Policy
 from prismaudio.posttraining.rollout import Trajectory
 from prismaudio.posttraining.sampling import choose_prompts, sample_groups
+from prismaudio.posttraining.sharding import gathered, part_of_optimizer, shard, whole
 from prismaudio.posttraining.team import Team
 from prismaudio.posttraining.update import Update
 from prismaudio.posttraining.weights import Weights, old_decay, warm_decay
@@ -77,14 +80,17 @@ class Trainer:
         self.algorithm = algorithm or algorithm_of(config)
         self.team = team or Team()
         self.weights = _ordered(config.rewards, judge.names)
+        self.balance = Balance(config.balance, len(judge.names))
         _check_guidance(config, self.algorithm)
+        self.start = fingerprint(policy)
+        if config.sharded:
+            _shard(policy, self.team, config)
         self.optimizer = torch.optim.AdamW(
             [value for value in policy.parameters() if value.requires_grad],
             lr=config.learning_rate,
             betas=config.betas,
             weight_decay=config.weight_decay,
         )
-        self.start = fingerprint(policy)
         self.reference = self._reference()
         self.average = Weights(policy)
         self.old = Weights(policy) if self.algorithm.sampled_by == "old" else None
@@ -115,8 +121,8 @@ class Trainer:
         while self.iteration < self.config.iterations and not ends:
             log = self.iterate()
             ends = self._overseen()
+            self._record(folder, checkpoint, log, last=ends)
             if self.team.leads:
-                self._record(folder, checkpoint, log, last=ends)
                 report(self.iteration, log)
         self.team.wait()
 
@@ -134,9 +140,9 @@ class Trainer:
         rewards = self.team.everyones(self._judged(trajectory))
         clock.append(time.perf_counter())
         groups = torch.tensor(everyones).repeat_interleave(self.config.group)
-        advantages = clamp(
-            self.algorithm.advantage(rewards, self.weights, groups), self.config.advantage_limit
-        )
+        seen = reward_statistics(rewards, groups)
+        weights = self.balance(self.weights, seen)
+        advantages = clamp(self.algorithm.advantage(rewards, weights, groups), self.config.advantage_limit)
         items = self.update.items(trajectory, iteration, prompts, self.old)
         first, count = self.team.rank * len(trajectory.final), len(trajectory.final)
         mine = advantages[first : first + count].to(trajectory.final)
@@ -150,7 +156,7 @@ class Trainer:
         self.iteration += 1
         spent = torch.tensor(trajectory.evaluations, dtype=torch.float64)
         return {
-            **self._reward_figures(rewards, groups),
+            **self._reward_figures(seen, weights),
             **figures,
             "advantage_size": float(advantages.abs().mean()),
             "evaluations_per_sound": float(self.team.summed(spent)) / len(rewards),
@@ -171,7 +177,8 @@ class Trainer:
             "policy": Weights(self.policy).state_dict(),
             "average": self.average.state_dict(),
             "old": None if self.old is None else self.old.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": whole(self.optimizer.state_dict()),
+            "balance": self.balance.state_dict(),
             "overseer": None if self.overseer is None else self.overseer.state_dict(),
         }
 
@@ -187,22 +194,26 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         if self.old is not None:
             self.old.load_state_dict(state["old"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        parameters = self.optimizer.param_groups[0]["params"]
+        self.optimizer.load_state_dict(part_of_optimizer(state["optimizer"], parameters))
+        self.balance.load_state_dict(state["balance"])
         if self.overseer is not None and state["overseer"] is not None:
             self.overseer.load_state_dict(state["overseer"])
         self.iteration, self.steps = state["iteration"], state["steps"]
 
     def _record(self, folder: Path, checkpoint: Path, log: Log, *, last: bool) -> None:
-        with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"iteration": self.iteration, **log}) + "\n")
+        if self.team.leads:
+            with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"iteration": self.iteration, **log}) + "\n")
         last = last or self.iteration == self.config.iterations
         if last or self.iteration % self.config.checkpoint_every == 0:
-            _write(checkpoint, self.state_dict())
+            state = self.state_dict()  # which all processes must ask for
+            if self.team.leads:
+                _write(checkpoint, state)
 
     def _sample(self, iteration: int, prompts: Sequence[int]) -> Trajectory:
-        if self.old is None:
-            return sample_groups(self.policy, self.algorithm, self.config, iteration, prompts)
-        with self.old.at_work(self.policy):
+        other = nullcontext() if self.old is None else self.old.at_work(self.policy)
+        with other, gathered(self.policy):
             return sample_groups(self.policy, self.algorithm, self.config, iteration, prompts)
 
     @torch.no_grad()
@@ -221,10 +232,10 @@ class Trainer:
             )
         return torch.where(rewards.isinf(), torch.nan, rewards)
 
-    def _reward_figures(self, rewards: Tensor, groups: Tensor) -> Log:
-        seen = reward_statistics(rewards, groups)
+    def _reward_figures(self, seen: RewardStatistics, weights: Tensor) -> Log:
         figures: Log = {}
         for place, name in enumerate(self.judge.names):
+            figures[f"{name}/weight"] = float(weights[place])
             for kind in ("mean", "spread", "zero_spread", "failed"):
                 figures[f"{name}/{kind}"] = float(getattr(seen, kind)[place])
             for other in range(place):
@@ -246,7 +257,7 @@ class Trainer:
 
     def _decisive(self) -> str:
         """The settings that decide what a run computes."""
-        settings = self.config.model_dump(exclude={"iterations", "checkpoint_every"}, mode="json")
+        settings = self.config.model_dump(exclude={"iterations", "checkpoint_every", "sharded"}, mode="json")
         return json.dumps({**settings, "algorithm": repr(self.algorithm)}, sort_keys=True)
 
 
@@ -256,6 +267,14 @@ def algorithm_of(config: PostTrainingConfig) -> Algorithm:
     return (
         named if config.window is None else replace(named, window=RandomWindow(**config.window.model_dump()))
     )
+
+
+def _shard(policy: Policy, team: Team, config: PostTrainingConfig) -> None:
+    if team.accelerator is None:
+        raise UnusableRun("there is nothing to split a single process over; use `accelerate launch`")
+    if config.adapters is not None:
+        raise UnusableRun("adapters are too small to be split; leave training.sharded out")
+    shard(policy, team.size)
 
 
 def fingerprint(policy: Policy) -> str:

@@ -29,6 +29,7 @@ from prismaudio.posttraining.policy import Policy
 from prismaudio.posttraining.randomness import Purpose, stream
 from prismaudio.posttraining.rollout import Trajectory
 from prismaudio.posttraining.sampling import fresh_times, in_precision
+from prismaudio.posttraining.sharding import is_sharded, norm_of
 from prismaudio.posttraining.team import Team
 from prismaudio.posttraining.weights import Weights
 
@@ -88,7 +89,8 @@ class Update:
     ) -> None:
         """Over `part` of this process's items, which are `total_items` with those of the others."""
         seen = 0
-        for chosen in self._micro(part):
+        passes = list(self._micro(part))
+        for chosen in passes:
             few = select(items, chosen.to(items.t.device))
             loss, penalty = self._loss(few, advantages[few.sounds])
             total = loss.per_sound + self.config.reference_weight * penalty
@@ -96,8 +98,9 @@ class Update:
             figures.add({"loss": total.mean(), "reference_kl": penalty.mean(), **loss.stats}, len(chosen))
             seen += len(chosen)
         assert seen == len(part), "a step must see all its items"
-        self.team.sum_gradients(self.policy.parameters())
-        norm = torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.clip_norm)
+        self._keep_up(items, len(passes))
+        self.team.sum_gradients(self.policy)
+        norm = norm_of(torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.clip_norm))
         if not bool(norm.isfinite()):
             raise RunDiverged(
                 "gradients are not finite; lower the learning rate and go on from the checkpoint"
@@ -106,6 +109,15 @@ class Update:
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.stepped()
+
+    def _keep_up(self, items: StepItems | MatchItems, passes: int) -> None:
+        """Passes that teach nothing, as many as others of the team have more: a sharded pass is made by all or none."""
+        if not is_sharded(self.policy):
+            return
+        for _ in range(self.team.most(passes) - passes):
+            few = select(items, torch.zeros(1, dtype=torch.long, device=items.t.device))
+            loss, _ = self._loss(few, torch.zeros(1, device=items.t.device))
+            torch.autograd.backward(loss.per_sound.sum() * 0)
 
     def _loss(self, items: StepItems | MatchItems, advantages: Tensor) -> tuple[Loss, Tensor]:
         """-> the objective and the divergence from the reference, (m,)"""

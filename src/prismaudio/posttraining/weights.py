@@ -10,6 +10,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from prismaudio.posttraining.sharding import forget_gathered, is_sharded, part_of, whole
+
 
 class Weights:
     """A copy of the trainable parameters of `module`."""
@@ -25,6 +27,10 @@ class Weights:
     @contextmanager
     def at_work(self, module: nn.Module) -> Iterator[None]:
         """Let `module` compute with this copy for the length of the block; its own weights come back untouched."""
+        if is_sharded(module):
+            with self._copied_into(module):
+                yield
+            return
         own = {name: value.data for name, value in _trainable(module)}
         try:
             for name, value in _trainable(module):
@@ -33,6 +39,16 @@ class Weights:
         finally:
             for name, value in _trainable(module):
                 value.data = own[name]
+
+    @contextmanager
+    def _copied_into(self, module: nn.Module) -> Iterator[None]:
+        """The same where parts of a parameter are known by their place in memory."""
+        own = Weights(module)
+        try:
+            self.put_into(module)
+            yield
+        finally:
+            own.put_into(module)
 
     @torch.no_grad()
     def put_into(self, module: nn.Module) -> None:
@@ -48,14 +64,15 @@ class Weights:
             mine.lerp_(value.detach().to(mine), 1 - decay)
 
     def state_dict(self) -> dict[str, Tensor]:
-        return dict(self.tensors)
+        """Whole tensors; in a team that shares a policy all must ask."""
+        return {name: whole(value) for name, value in self.tensors.items()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Take these values; the names must be those of the copy."""
         if state.keys() != self.tensors.keys():
             raise KeyError(f"weights of other parameters: {sorted(state.keys() ^ self.tensors.keys())}")
         for name, value in state.items():
-            self.tensors[name].copy_(value)
+            self.tensors[name].copy_(part_of(value, self.tensors[name]))
 
 
 def warm_decay(step: int, limit: float = 0.9) -> float:
@@ -69,4 +86,5 @@ def old_decay(iteration: int, limit: float = 0.5) -> float:
 
 
 def _trainable(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    forget_gathered(module)
     return ((name, value) for name, value in module.named_parameters() if value.requires_grad)
