@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from prismaudio.config import Config
 from prismaudio.errors import PrismAudioError
 from prismaudio.evaluation.metrics.bootstrap import Interval
+from prismaudio.evaluation.report import Saved
 from prismaudio.evaluation.suite.gather import Reading
 from prismaudio.evaluation.suite.metric import Better, Role
 from prismaudio.media.files import replacing
@@ -76,7 +77,7 @@ class Protocol(Config):
     allow_small: bool
 
 
-class FolderReport(Config):
+class FolderReport(Saved):
     format: Literal["prismaudio-folder-evaluation/1"] = "prismaudio-folder-evaluation/1"
     system: str  # the folder's name
     protocol: Protocol
@@ -96,11 +97,6 @@ class FolderReport(Config):
         except (OSError, ValueError) as error:
             reason = str(error).partition("\n")[0]
             raise BadReport(f"{path} is no report of 'prismaudio evaluate folder': {reason}") from error
-
-    def save(self, path: Path) -> None:
-        """JSON, whole or not at all."""
-        with replacing(path) as temporary:
-            temporary.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
     def table(self) -> str:
         """One aligned line per metric, what is n/a by its reason, then the counts."""
