@@ -16,7 +16,7 @@ from torch import Tensor
 from prismaudio.backends.base import Sounds
 from prismaudio.backends.pretrained import assembling, htsat
 from prismaudio.backends.pretrained.assembling import sized
-from prismaudio.backends.pretrained.digest import sha256
+from prismaudio.backends.pretrained.digest import sha256, tokenizer_sha256
 from prismaudio.backends.pretrained.hub import resolve
 from prismaudio.backends.pretrained.missing import extra_for
 from prismaudio.backends.pretrained.windows import cut
@@ -56,6 +56,7 @@ class LaionCLAPJudge:
         self.versions: Mapping[str, str] = {
             "weights": digest,
             "preparation": "mono 48 kHz, sinc of 6 zeros, windows of 10 s that cover",
+            "tokenizer": tokenizer_sha256(tokenizer),
         }
 
     @classmethod
@@ -100,6 +101,10 @@ class LaionCLAPJudge:
         return self.network.get_text_features(
             input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]
         ).pooler_output
+
+    def truncated(self, texts: Sequence[str]) -> tuple[bool, ...]:
+        """Which of these texts are longer than the 77 tokens that are read."""
+        return tuple(len(ids) > LONGEST for ids in self.tokenizer(list(texts))["input_ids"])
 
 
 def filled(audio: Tensor) -> Tensor:

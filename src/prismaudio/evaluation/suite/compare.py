@@ -20,7 +20,7 @@ from prismaudio.evaluation.metrics.paired import (
 )
 from prismaudio.evaluation.report import Saved
 from prismaudio.evaluation.suite.cache import FeatureCache
-from prismaudio.evaluation.suite.catalogue import of_embedding
+from prismaudio.evaluation.suite.catalogue import of_set
 from prismaudio.evaluation.suite.metric import Gathered, Metric, Role, SetValue
 from prismaudio.evaluation.suite.report import ClipRecord, Figure, FolderReport
 from prismaudio.types import Audio
@@ -174,10 +174,10 @@ def _recorded(metric: str, report: FolderReport, figure: Figure) -> Metric:
     """The metric that made a figure, without its network."""
     name = next(iter(figure.extracts.values()))
     extractor = Recorded(Identity(name, **report.extractors[name].model_dump()))
-    metrics = {m.name: m for m in of_embedding(extractor, allow_small=report.protocol.allow_small)}
-    if metric not in metrics:
+    found = of_set(metric, extractor, allow_small=report.protocol.allow_small)
+    if found is None:
         raise Unknown(f"{metric} is a figure of a set that this program cannot compute again")
-    return metrics[metric]
+    return found
 
 
 class Recorded:

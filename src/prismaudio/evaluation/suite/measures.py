@@ -49,7 +49,6 @@ class Distance:
     extractor: SoundExtractor
     unit: ClassVar[str] = ""
     better: ClassVar[Better] = "lower"
-    needs_text: ClassVar[bool] = False
 
     @property
     def extracts(self) -> Mapping[Role, Extractor]:
@@ -127,7 +126,6 @@ class Divergence:
     extractor: SoundExtractor
     unit: ClassVar[str] = "nats"
     better: ClassVar[Better] = "lower"
-    needs_text: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
@@ -149,7 +147,6 @@ class Inception:
     extractor: SoundExtractor
     unit: ClassVar[str] = ""
     better: ClassVar[Better] = "higher"
-    needs_text: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
@@ -175,7 +172,6 @@ class Loudness:
     name: ClassVar[str] = "loudness"
     unit: ClassVar[str] = "LUFS"
     better: ClassVar[Better] = ""
-    needs_text: ClassVar[bool] = False
     extractor: Basics = field(default_factory=Basics)
 
     @property
@@ -194,7 +190,6 @@ class ProxyQuality:
     name: ClassVar[str] = "proxy_quality"
     unit: ClassVar[str] = "0 to 1"
     better: ClassVar[Better] = "higher"
-    needs_text: ClassVar[bool] = False
     extractor: Defects = field(default_factory=Defects)
 
     @property
@@ -212,7 +207,6 @@ class ProxySync:
     name: ClassVar[str] = "proxy_sync"
     unit: ClassVar[str] = "0 to 0.5"
     better: ClassVar[Better] = "higher"
-    needs_text: ClassVar[bool] = False
     onsets: Onsets = field(default_factory=Onsets)
     motion: Motion = field(default_factory=Motion)
 
@@ -236,7 +230,6 @@ class ProxySpatial:
     name: ClassVar[str] = "proxy_spatial"
     unit: ClassVar[str] = "0 to 1"
     better: ClassVar[Better] = "higher"
-    needs_text: ClassVar[bool] = False
     extractor: Interaural = field(default_factory=Interaural)
 
     @property
@@ -259,7 +252,6 @@ class ProxySpatialMotion:
     name: ClassVar[str] = "proxy_spatial_motion"
     unit: ClassVar[str] = "0 to 1"
     better: ClassVar[Better] = "higher"
-    needs_text: ClassVar[bool] = False
     extractor: Interaural = field(default_factory=Interaural)
     motion: Motion = field(default_factory=Motion)
 

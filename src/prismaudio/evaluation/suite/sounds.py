@@ -117,12 +117,15 @@ class Interaural:
     identity = Identity("interaural", "2", "")
 
     def extract(self, audio: Audio) -> Tensors:
-        """-> itd_ms, left, right, weight: of windows of 0.24 s; delay: (T,) seconds, of blocks of 0.5 s; width_db ()"""
+        """-> itd_ms, left, right, weight: (W,), of windows of 0.24 s; delay (T,) seconds, of blocks of 0.5 s;
+        course (T, 1): the same, silence in the middle; width_db ()
+        """
         samples = audio.samples[None]
         windows = windowed(samples, audio.sample_rate)
         found = {name: torch.from_numpy(values) for name, values in ears_of(windows)._asdict().items()}
-        blocks = in_blocks(windows, audio.duration)
-        return found | {"delay": blocks.delay[0], "width_db": side_to_middle(samples)[0]}
+        delay = in_blocks(windows, audio.duration).delay[0]
+        width = side_to_middle(samples)[0]
+        return found | {"delay": delay, "course": delay.nan_to_num(0.0)[:, None], "width_db": width}
 
 
 class Defects:
