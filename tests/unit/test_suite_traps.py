@@ -116,7 +116,7 @@ def test_features_are_kept_by_content_not_by_name(tmp_path: Path) -> None:
 def test_the_report_counts_what_has_no_text_and_says_what_was_compared(tmp_path: Path) -> None:
     pred = write_sounds(tmp_path / "pred", NAMES)
     table = tmp_path / "texts.csv"
-    table.write_text("name,caption\na,a dog\nb,rain\nc,\ne,wind\n", encoding="utf-8")
+    table.write_text("name,caption\na,a dog\nb,rain\nc, \ne,wind\n", encoding="utf-8")
     report = evaluated(tmp_path, Folders(pred, texts=table))
     assert report.counts.problems == {"sound missing": 1, "text missing": 1}
     assert report.counts.unexpected == 1  # d

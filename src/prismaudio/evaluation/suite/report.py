@@ -14,6 +14,8 @@ from prismaudio.evaluation.suite.gather import Reading
 from prismaudio.evaluation.suite.metric import Better, Role
 from prismaudio.media.files import replacing
 
+DIGITS = 12  # of a digest, in a table
+
 
 class BadReport(PrismAudioError):
     """A file that is no evaluation of folders."""
@@ -108,7 +110,20 @@ class FolderReport(Saved):
             for r in rows
         ]
         absent = [f"n/a: {', '.join(names)}: {reason}" for reason, names in self.absent().items()]
-        return "\n".join([*lines, "", *absent, *[""] * bool(absent), self.summary()])
+        judges = [f"{', '.join(names)}: {judge}" for judge, names in self.judges().items()]
+        parts = [lines, judges, absent, [self.summary()]]
+        return "\n\n".join("\n".join(part) for part in parts if part)
+
+    def judges(self) -> dict[str, list[str]]:
+        """learned judge, its weights and how it is fed -> the metrics that rest on it"""
+        found: dict[str, list[str]] = {}
+        for metric, figure in self.metrics.items():
+            for name in dict.fromkeys(figure.extracts.values()):
+                record = self.extractors[name]
+                if record.digest and not figure.reason:
+                    judge = f"by {name}, weights {record.digest[:DIGITS]}, version {record.version}"
+                    found.setdefault(judge, []).append(metric)
+        return found
 
     def absent(self) -> dict[str, list[str]]:
         """reason -> the metrics that have no value for it."""
