@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from prismaudio.cli.evaluate import Benchmark
-from prismaudio.cli.options import Force
+from prismaudio.cli.options import Device, Force
 
 BENCHMARK = "benchmark"
 
@@ -60,9 +60,7 @@ def folder(
             metavar="NAME=FILE",
         ),
     ] = None,
-    device: Annotated[
-        str, typer.Option(help="Where the published judges compute: cpu, cuda, ...", metavar="DEVICE")
-    ] = "cpu",
+    device: Device = "cpu",
     seconds: Annotated[
         float | None, typer.Option(help="Judge only the first so many seconds.", min=0.1)
     ] = None,

@@ -31,6 +31,7 @@ from prismaudio.evaluation.suite.report import (
     ProblemRecord,
     Protocol,
 )
+from prismaudio.generation.engine import choose_engine
 
 PACKAGES = ("prismaudio", "torch", "numpy", "scipy", "soxr", "av")
 NORMAL_95 = 1.959964  # standard deviations on either side that hold 95 %
@@ -59,7 +60,8 @@ def evaluate_folder(
     folders: Folders, config: SuiteConfig, cache: FeatureCache, weights: Mapping[str, Path] | None = None
 ) -> FolderReport:
     """Two calls on the same files give the same report. Clips that cannot be measured are counted with the reason."""
-    judges = Judges(weights, config.device, cache.folder / FILMS)
+    device = choose_engine(config.device, "float32", "eager").device
+    judges = Judges(weights, str(device), cache.folder / FILMS)
     choice = choose(config.metrics, folders, judges, allow_small=config.allow_small)
     found = find_clips(folders)
     bar = tqdm(found.clips, desc="clips", disable=None)
