@@ -15,11 +15,9 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 
 def shard(module: nn.Module, processes: int) -> None:
-    """Split the parameters of `module`, in place; their gradients become sums over the team."""
+    """Split the parameters of `module`, in place; their gradients become means over the team."""
     device = next(module.parameters()).device.type
     fully_shard(module, mesh=init_device_mesh(device, (processes,)), reshard_after_forward=False)
-    assert isinstance(module, FSDPModule)
-    module.set_gradient_divide_factor(1.0)
 
 
 @contextmanager

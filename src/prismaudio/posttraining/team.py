@@ -91,7 +91,7 @@ class Team:
 
     def sum_gradients(self, policy: nn.Module) -> None:
         """Give every process the gradients of all, in one message."""
-        if self.accelerator is None or is_sharded(policy):  # whose gradients are sums already
+        if self.accelerator is None or is_sharded(policy):  # whose gradients are everyone's already
             return
         parameters = policy.parameters()
         trained = [parameter for parameter in parameters if parameter.requires_grad]

@@ -90,15 +90,19 @@ class Update:
         """Over `part` of this process's items, which are `total_items` with those of the others."""
         seen = 0
         passes = list(self._micro(part))
+        share = (
+            total_items / self.team.size if is_sharded(self.policy) else total_items
+        )  # gradients become means
+        behind = self.team.most(len(passes)) - len(passes) if is_sharded(self.policy) else 0
         for chosen in passes:
             few = select(items, chosen.to(items.t.device))
             loss, penalty = self._loss(few, advantages[few.sounds])
             total = loss.per_sound + self.config.reference_weight * penalty
-            torch.autograd.backward(total.sum() / total_items)
+            torch.autograd.backward(total.sum() / share)
             figures.add({"loss": total.mean(), "reference_kl": penalty.mean(), **loss.stats}, len(chosen))
             seen += len(chosen)
         assert seen == len(part), "a step must see all its items"
-        self._keep_up(items, len(passes))
+        self._keep_up(items, behind)
         self.team.sum_gradients(self.policy)
         norm = norm_of(torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.config.clip_norm))
         if not bool(norm.isfinite()):
@@ -112,9 +116,7 @@ class Update:
 
     def _keep_up(self, items: StepItems | MatchItems, passes: int) -> None:
         """Passes that teach nothing, as many as others of the team have more: a sharded pass is made by all or none."""
-        if not is_sharded(self.policy):
-            return
-        for _ in range(self.team.most(passes) - passes):
+        for _ in range(passes):
             few = select(items, torch.zeros(1, dtype=torch.long, device=items.t.device))
             loss, _ = self._loss(few, torch.zeros(1, device=items.t.device))
             torch.autograd.backward(loss.per_sound.sum() * 0)
