@@ -15,13 +15,15 @@ from prismaudio.stage.corpus import Corpus
 SIZES: dict[str, tuple[str, ...]] = {
     # on two processor cores: short scenes, few prompts
     "small": (
-        "training.iterations=30",
+        "training.iterations=40",
         "training.prompts=4",
         "training.group=8",
         "training.steps=12",
+        "training.updates=1",
+        "training.learning_rate=5e-4",
         "prompts.count=96",
         "held_out.count=48",
-        "examination.every=30",
+        "examination.every=40",
         "examination.listen=4",
     ),
     # on a card
