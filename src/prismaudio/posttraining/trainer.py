@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -73,7 +74,7 @@ class Trainer:
         if config.adapters is not None:
             add_adapters(policy, config.adapters.rank, config.adapters.alpha, config.seed)
         self.policy, self.judge, self.available, self.config = policy, judge, prompts, config
-        self.algorithm = algorithm or choose_algorithm(config.algorithm)
+        self.algorithm = algorithm or chosen_algorithm(config)
         self.team = team or Team()
         self.weights = _ordered(config.rewards, judge.names)
         self.balance = Balance(config.balance, len(judge.names))
@@ -248,6 +249,15 @@ class Trainer:
         """The settings that decide what a run computes."""
         settings = self.config.model_dump(exclude={"iterations", "checkpoint_every", "sharded"}, mode="json")
         return json.dumps({**settings, "algorithm": repr(self.algorithm)}, sort_keys=True)
+
+
+def chosen_algorithm(config: PostTrainingConfig) -> Algorithm:
+    """The one of the config's name, with as many starts as it says; raises where a group cannot be made of them."""
+    algorithm = choose_algorithm(config.algorithm)
+    if config.starts is not None:
+        algorithm = replace(algorithm, starts=config.starts)
+    algorithm.branch(config.group)
+    return algorithm
 
 
 def _shard(policy: Policy, team: Team, config: PostTrainingConfig) -> None:
