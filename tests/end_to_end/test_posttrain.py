@@ -15,6 +15,7 @@ from prismaudio.models.checkpoints import load_weights, read_config, read_guidan
 from prismaudio.models.dit import ConditionedDiT
 from prismaudio.models.judges import AudioTextNetwork, OffsetNetwork, QualityNetwork, SeenPlaceNetwork
 from prismaudio.models.mel_codec import MelStereoCodec
+from prismaudio.models.motionformer import Motionformer
 
 SMALL_CODEC = {
     "mel_channels": 8,
@@ -176,6 +177,7 @@ def test_mistakes_are_told_before_anything_is_made(
         (("--preset", "huge"), "no preset 'huge'; give embedded, published or a .toml file"),
         (("--set", "training.grup=8"), "training.grup: Extra inputs are not permitted"),
         (("--set", "training.prompts=3"), "an iteration takes 3 prompts and there are 2"),
+        (("--set", "held_out.count=1"), "one held-out scene tells no distance"),
         (("--set", "held_out.seconds=3"), "prompts of 1.2 s and held-out scenes of 3 s"),
         (("--judges", judges, "--resume"), "holds no checkpoint to go on from"),
     ):
@@ -201,3 +203,45 @@ def test_other_settings_are_not_gone_on_with(
         *settings(**{"prompts.seed": 9}),
     )  # fmt: skip
     assert (ran.code, "holds prompts of other settings" in ran.err) == (1, True)
+
+
+def test_a_published_model_learns_by_the_same_code(
+    prismaudio: Command, judges: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tiny one, with its encoders: files as the authors publish them become a folder of safetensors."""
+    pytest.importorskip("transformers", reason="the extra 'published' is not installed")
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "contract"))
+    import published_files
+    import tiny_encoders
+
+    sizes = {**published_files.TRANSFORMER, "video_dim": 32, "text_dim": 32, "sync_dim": 64}
+    eyes = {"width": 64, "depth": 1, "heads": 1, "patch": 16, "grid": 14, "frames": 16}
+    monkeypatch.setattr(published_files, "TRANSFORMER", sizes)
+    monkeypatch.setattr(published_files, "SYNCHFORMER", eyes)
+    monkeypatch.setattr(published_files, "CODEC", {**published_files.CODEC, "strides": (32, 64)})
+    monkeypatch.setattr(
+        "prismaudio.backends.pretrained.synchformer.build_synchformer", lambda: Motionformer(**eyes)
+    )
+    vision = tiny_encoders.videoprism_config()
+    vision.vision_config.image_size = 288
+    monkeypatch.setattr(tiny_encoders, "videoprism_config", lambda: vision)
+    folder, run = tmp_path / "published", tmp_path / "run"
+    folder.mkdir()
+    published_files.write_published(folder)
+    tiny_encoders.save_videoprism(folder / "videoprism")
+    tiny_encoders.save_t5gemma(folder / "t5gemma")
+    changes = {"prompts.count": 1, "training.prompts": 1, "training.updates": 1}
+    ran = prismaudio(
+        "posttrain", "--preset", "published", "--model", folder, "--judges", judges, "--out", run,
+        "--iterations", 2, "--device", "cpu", *settings(**changes),
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert {path.name for path in (run / "weights").iterdir()} == {
+        "README.md",
+        "config.json",
+        "model.safetensors",
+        "vae.safetensors",
+        "synchformer.safetensors",
+    }
+    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert all(line["gradient_norm"] > 0 for line in log)

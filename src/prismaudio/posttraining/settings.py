@@ -76,6 +76,10 @@ def read_settings(
             f"an iteration takes {training.prompts} prompts and there are {config.prompts.count}; "
             "lower training.prompts or raise prompts.count"
         )
+    if config.held_out.count < 2:
+        raise BadConfig(
+            "one held-out scene tells no distance to true sounds; set held_out.count to 2 or more"
+        )
     if config.prompts.seconds != config.held_out.seconds:
         raise BadConfig(
             f"prompts of {config.prompts.seconds:g} s and held-out scenes of {config.held_out.seconds:g} s; "
