@@ -14,6 +14,7 @@ import typer
 
 from prismaudio.cli import (
     annotate,
+    benchmark,
     convert,
     demo,
     download,
@@ -68,6 +69,18 @@ asking.callback(epilog=EXIT_CODES)(listen.listen)
 asking.command(short_help="A page for raters.", epilog=EXIT_CODES)(listen.make)
 asking.command(short_help="What their answers say.", epilog=EXIT_CODES)(listen.analyse)
 app.add_typer(asking, name="listen", short_help="Ask people: pages for listening tests, and their answers.")
+
+canvas = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+canvas.callback(epilog=EXIT_CODES)(benchmark.benchmark)
+for name, command, summary in (
+    ("stage-canvas", benchmark.stage_canvas, "Make this project's benchmark, from a seed."),
+    ("import", benchmark.import_, "A manifest from other people's tables."),
+    ("build", benchmark.build, "Leave out what a benchmark must not hold."),
+    ("check", benchmark.check, "Is a manifest whole, are its files the right ones?"),
+    ("run", benchmark.run, "Judge the sounds of any systems."),
+):
+    canvas.command(name, short_help=summary, epilog=EXIT_CODES)(command)
+app.add_typer(canvas, name="benchmark", short_help="Make, filter and run benchmarks of clips.")
 
 
 class Interrupted(BaseException):

@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from prismaudio.backends.pretrained.hub_dataset import dataset_rows
 from prismaudio.errors import CannotWrite, PrismAudioError
@@ -50,6 +50,33 @@ class Row(NamedTuple):
     audio: str | None = None
     source: str = ""
     split: str = ""
+
+
+class Request(NamedTuple):
+    """Which table to read, and how."""
+
+    kind: Literal["csv", "vggsound", "audiocot", "hub"]
+    table: str  # a file, or a data set
+    columns: str = ""
+    split: str = ""
+    media: Path = Path()  # hub: where films go that are inside of the data set
+    vggsound: Path | None = None
+    revision: str | None = None
+
+
+def read_rows(asked: Request) -> Iterator[Row]:
+    """All rows of the split that is asked for; all there are if none is."""
+    columns, path = parse_columns(asked.columns), Path(asked.table)
+    match asked.kind:
+        case "csv":
+            rows = csv_rows(path, columns)
+        case "vggsound":
+            rows = vggsound_rows(path)
+        case "audiocot":
+            rows = audiocot_rows(path, asked.vggsound)
+        case "hub":
+            return hub_rows(asked.table, asked.split or "test", columns, asked.media, asked.revision)
+    return (row for row in rows if not asked.split or row.split == asked.split)
 
 
 def parse_columns(text: str) -> dict[str, str]:

@@ -60,7 +60,9 @@ def collect(
             missing[row.id] = str(reason)
     if not entries:
         reason = next(iter(missing.values()), "the table has no rows")
-        raise NothingFound(f"no clip of the table is in {places.videos}: {reason}; check the names of the files")
+        raise NothingFound(
+            f"no clip of the table is in {places.videos}: {reason}; check the names of the files"
+        )
     return Collected(Manifest.of(path, path.stem, entries, made_by=made_by), missing)
 
 

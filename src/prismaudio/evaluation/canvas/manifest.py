@@ -185,7 +185,9 @@ def _entry(path: Path, number: int, line: str) -> Entry:
     try:
         return Entry.model_validate_json(line)
     except ValidationError as error:
-        raise BadManifest(f"{path} line {number}: {problems(error)[0]}; mend the line, or delete it") from error
+        raise BadManifest(
+            f"{path} line {number}: {problems(error)[0]}; mend the line, or delete it"
+        ) from error
 
 
 def _check_ids(numbered: Iterable[tuple[int, Entry]], path: Path) -> None:
@@ -194,7 +196,9 @@ def _check_ids(numbered: Iterable[tuple[int, Entry]], path: Path) -> None:
     for number, entry in numbered:
         first = seen.setdefault(entry.id.casefold(), number)
         if first != number:
-            raise BadManifest(f"{path} line {number}: id {entry.id!r} is that of line {first} too; rename one")
+            raise BadManifest(
+                f"{path} line {number}: id {entry.id!r} is that of line {first} too; rename one"
+            )
 
 
 def _line(part: Config) -> str:
