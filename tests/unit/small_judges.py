@@ -259,3 +259,40 @@ def audiobox_state(depth: int = 2) -> dict[str, Tensor]:
                 norm = f"proj_layer.{axis}.{3 * n + 1}"
                 shapes |= {f"{norm}.weight": (width,), f"{norm}.bias": (width,)}
     return random_state({name: torch.Size(shape) for name, shape in shapes.items()})
+
+
+def audiobox_file(path: Path, depth: int = 2) -> Path:
+    """As the paper's."""
+    state = {f"model.{name}": tensor for name, tensor in audiobox_state(depth).items()}
+    settings = {"proj_num_layer": depth, "proj_ln": True, "proj_act_fn": "gelu", "normalize_embed": True}
+    torch.save({"state_dict": state, "model_cfg": settings, "target_transform": SCALES}, path)
+    return path
+
+
+def crw_file(path: Path) -> Path:
+    """StereoCRW of its only size, as several cards wrote it."""
+    from prismaudio.models.stereocrw import StereoCRW, published_name
+
+    torch.manual_seed(0)
+    state = {f"module.{published_name(name)}": t for name, t in StereoCRW().state_dict().items()}
+    torch.save({"epoch": 3, "state_dict": state}, path)
+    return path
+
+
+def embedded_files(folder: Path) -> Path:
+    """The four embedded judges, untrained, as the package ships the trained ones."""
+    from prismaudio.backends.embedded.judges import FILES
+    from prismaudio.models.checkpoints import save_weights
+    from prismaudio.models.judges import AudioTextNetwork, OffsetNetwork, QualityNetwork, SeenPlaceNetwork
+
+    torch.manual_seed(0)
+    networks = {
+        "words": AudioTextNetwork(),
+        "offset": OffsetNetwork(),
+        "cleanness": QualityNetwork(),
+        "place": SeenPlaceNetwork(),
+    }
+    folder.mkdir(exist_ok=True)
+    for name, network in networks.items():
+        save_weights(folder / FILES[name], network, {})
+    return folder
