@@ -120,7 +120,7 @@ def import_(
     """Make a manifest of a table and the videos that are there; those that are not are counted.
 
     Fields: id, video, start, end, event, classes, caption, cot, plan, audio, source, split; a column of that name is
-    found without --columns. A video belongs to a row by its stem; VGGSound's clips are ID_000030.mp4, or cut out of ID.mp4.
+    found without --columns. A video belongs to a row by its stem; VGGSound's are ID_000030.mp4, or cut out of ID.mp4.
 
     \b
     Examples:
@@ -164,8 +164,8 @@ def build(
 ) -> None:
     """Leave out what a careful benchmark must not hold; every clip that goes is named with what was measured.
 
-    undecodable, short, silence, duplicates, near-duplicates (picture or sound), off-screen, speech, music. What each can see,
-    and what it cannot, stands in the report. Interrupted work is found again in --cache.
+    undecodable, short, silence, duplicates, near-duplicates (picture or sound), speech, music; by name only: off-screen,
+    voice. What each can see, and what it cannot, stands in the report. Interrupted work is found again in --cache.
 
     \b
     Examples:
@@ -177,7 +177,7 @@ def build(
     from prismaudio.evaluation.canvas.builder import BuildConfig, build_benchmark
     from prismaudio.evaluation.canvas.manifest import Manifest
     from prismaudio.evaluation.suite.cache import FeatureCache, default_folder
-    from prismaudio.evaluation.suite.catalogue import parse_weights
+    from prismaudio.evaluation.suite.judges import parse_weights
 
     told = report or out.with_suffix(".report.json")
     check_output(out, (".jsonl",), force=force, source=manifest)
@@ -252,6 +252,9 @@ def run(
     ] = 0.99,
     device: Device = "auto",
     dtype: DType = "auto",
+    judges_device: Annotated[
+        str, typer.Option(help="Where the published judges compute: cpu, cuda, ...", metavar="DEVICE")
+    ] = "cpu",
     cache: Cache = None,
     force: Force = False,
 ) -> None:
@@ -274,8 +277,9 @@ def run(
     from prismaudio.evaluation.canvas.opinions import read_opinions
     from prismaudio.evaluation.canvas.tables import text as in_words
     from prismaudio.evaluation.suite.cache import FeatureCache, default_folder
-    from prismaudio.evaluation.suite.catalogue import parse_weights
     from prismaudio.evaluation.suite.gather import Reading
+    from prismaudio.evaluation.suite.judges import Judges, parse_weights
+    from prismaudio.evaluation.suite.run import FILMS
     from prismaudio.generation.options import Options
     from prismaudio.generation.pipeline import VideoToAudio
 
@@ -301,7 +305,8 @@ def run(
         systems.append(running.sound_by_model(pipeline, loaded, laid, places, making))
     systems += [running.true_system(laid)] if reference else []
     kept = FeatureCache(cache or default_folder())
-    report = run_benchmark(loaded, laid, systems, config, kept, weights=files, opinions=opinions)
+    judges = Judges(files, judges_device, kept.folder / FILMS)
+    report = run_benchmark(loaded, laid, systems, config, kept, judges=judges, opinions=opinions)
     written = running.write_report(report, places)
     typer.echo(in_words(report))
     typer.echo(f"wrote {', '.join(map(str, written))}")

@@ -72,14 +72,17 @@ app.add_typer(asking, name="listen", short_help="Ask people: pages for listening
 
 canvas = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 canvas.callback(epilog=EXIT_CODES)(benchmark.benchmark)
-for name, command, summary in (
-    ("stage-canvas", benchmark.stage_canvas, "Make this project's benchmark, from a seed."),
-    ("import", benchmark.import_, "A manifest from other people's tables."),
-    ("build", benchmark.build, "Leave out what a benchmark must not hold."),
-    ("check", benchmark.check, "Is a manifest whole, are its files the right ones?"),
-    ("run", benchmark.run, "Judge the sounds of any systems."),
-):
-    canvas.command(name, short_help=summary, epilog=EXIT_CODES)(command)
+canvas.command("stage-canvas", short_help="Make this project's benchmark, from a seed.", epilog=EXIT_CODES)(
+    benchmark.stage_canvas
+)
+canvas.command("import", short_help="A manifest from other people's tables.", epilog=EXIT_CODES)(
+    benchmark.import_
+)
+canvas.command(short_help="Leave out what a benchmark must not hold.", epilog=EXIT_CODES)(benchmark.build)
+canvas.command(short_help="Is a manifest whole, are its files the right ones?", epilog=EXIT_CODES)(
+    benchmark.check
+)
+canvas.command(short_help="Judge the sounds of any systems.", epilog=EXIT_CODES)(benchmark.run)
 app.add_typer(canvas, name="benchmark", short_help="Make, filter and run benchmarks of clips.")
 
 

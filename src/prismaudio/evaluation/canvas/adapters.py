@@ -1,4 +1,4 @@
-"""From other people's tables to rows of one kind: CSV files with a column map, VGGSound, AudioCoT, data sets of the hub."""
+"""From other people's tables to rows of one kind: CSV with a column map, VGGSound, AudioCoT, data sets of the hub."""
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping

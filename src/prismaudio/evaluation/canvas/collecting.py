@@ -12,8 +12,8 @@ from prismaudio.errors import PrismAudioError
 from prismaudio.evaluation.canvas.adapters import Row
 from prismaudio.evaluation.canvas.manifest import Entry, Manifest
 from prismaudio.evaluation.suite.cache import digest_of
-from prismaudio.evaluation.suite.clips import BadFolder, files_by_name
 from prismaudio.evaluation.suite.clips import VIDEO_ENDINGS as ENDINGS
+from prismaudio.evaluation.suite.clips import BadFolder, files_by_name
 
 
 class NothingFound(PrismAudioError):
@@ -56,8 +56,8 @@ def collect(
     for row in tqdm(list(rows), desc="clips", disable=None):
         try:
             entries.append(_entry(row, films, sounds, places, path))
-        except (BadFolder, OSError) as reason:
-            missing[row.id] = str(reason)
+        except (BadFolder, OSError) as problem:
+            missing[row.id] = str(problem)
     if not entries:
         reason = next(iter(missing.values()), "the table has no rows")
         raise NothingFound(
@@ -81,7 +81,7 @@ def _entry(
     return Entry.parse(
         {
             "id": row.id,
-            "video": _relative(film, path),
+            "video": relative_to(film, path),
             "sha256": digest,
             "start": row.start if cut else 0.0,
             "end": row.end if cut else None,
@@ -89,8 +89,8 @@ def _entry(
             "classes": row.classes,
             "caption": row.caption,
             "cot": row.cot,
-            "plan": None if row.plan is None else _relative(_given(places.videos, row.plan, "plan"), path),
-            "audio": None if reference is None else _relative(reference, path),
+            "plan": None if row.plan is None else relative_to(_given(places.videos, row.plan, "plan"), path),
+            "audio": None if reference is None else relative_to(reference, path),
             "audio_sha256": None if reference is None else digest if same else digest_of(reference),
             "source": row.source,
             "split": row.split,
@@ -122,5 +122,5 @@ def _only(paths: list[Path], what: str) -> Path:
     return paths[0]
 
 
-def _relative(path: Path, manifest: Path) -> str:
+def relative_to(path: Path, manifest: Path) -> str:
     return Path(os.path.relpath(path.resolve(), manifest.resolve().parent)).as_posix()

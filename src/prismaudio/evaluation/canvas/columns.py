@@ -12,6 +12,7 @@ from prismaudio.evaluation.suite.metric import Better
 from prismaudio.evaluation.suite.report import Figure
 
 MOS = {"mos-q": "MOS-Q", "mos-c": "MOS-C"}
+WEIGHTS = "@"  # in names of metrics, before that of the weights
 ARROW: dict[Better, str] = {"higher": "↑", "lower": "↓", "": ""}
 
 
@@ -24,8 +25,8 @@ class Slot(NamedTuple):
 
 
 SLOTS = (
-    Slot("CLAP", ("CLAP_MS", "CLAP_LAION", "embedded_words"), "higher"),
-    Slot("DeSync", ("DeSync", "embedded_offset"), "lower"),
+    Slot("CLAP", ("CLAP_MS", "CLAP_LAION", "embedded_audio_text"), "higher"),
+    Slot("DeSync", ("DeSync", "embedded_desync"), "lower"),
     Slot("PQ", ("PQ", "embedded_cleanness"), "higher"),
     Slot("CE", ("CE",), "higher"),
     Slot("GCC", ("GCC-ITD-MSE",), "lower"),
@@ -80,12 +81,12 @@ def fill(
 
 
 def _filled(slot: Slot, figures: Mapping[str, Figure]) -> Column:
-    known = [name for name in slot.metrics if name in figures]
+    known = [name for kind in slot.metrics for name in figures if name.partition(WEIGHTS)[0] == kind]
     for name in known:
         if not figures[name].reason:
             return _own(slot.name, name, figures[name])
-    reasons = dict.fromkeys(figures[name].reason for name in known) or {"the suite has no such judge": None}
-    return Column(name=slot.name, better=slot.better, reason="; ".join(reasons))
+    reasons = dict.fromkeys(figures[name].reason.partition(";")[0] for name in known)
+    return Column(name=slot.name, better=slot.better, reason="; ".join(reasons or ["no such judge is known"]))
 
 
 def _own(name: str, metric: str, figure: Figure) -> Column:

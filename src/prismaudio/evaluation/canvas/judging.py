@@ -36,6 +36,7 @@ from prismaudio.evaluation.suite.cache import FeatureCache
 from prismaudio.evaluation.suite.catalogue import Choice, choose, names
 from prismaudio.evaluation.suite.clips import Folders, Found, Problem, find_clips
 from prismaudio.evaluation.suite.gather import Gathering, Reading, extractors, gather
+from prismaudio.evaluation.suite.judges import Judges
 from prismaudio.evaluation.suite.metric import ClipValues, Metric, SetValue
 from prismaudio.evaluation.suite.report import Counts, ExtractorRecord, Figure, ProblemRecord
 from prismaudio.evaluation.suite.run import (
@@ -92,13 +93,13 @@ def run_benchmark(
     config: RunConfig,
     cache: FeatureCache,
     *,
-    weights: Mapping[str, Path] | None = None,
+    judges: Judges | None = None,
     opinions: Mapping[str, Opinions] | None = None,
 ) -> BenchmarkReport:
     """Two calls on the same files give the same report."""
-    opinions = opinions or {}
+    opinions, judges = opinions or {}, judges or Judges()
     metrics = wanted_metrics(names(), config.metrics)
-    judged = [_Judged(manifest, laid, system, metrics, config, cache, weights or {}) for system in systems]
+    judged = [_Judged(manifest, laid, system, metrics, config, cache, judges) for system in systems]
     records = tuple(one.record(opinions) for one in judged)
     unheard = unknown_systems(opinions, [system.name for system in systems])
     reasons = {name: f"raters heard none of these systems; the test has {', '.join(opinions[name].key.conditions)}"
@@ -149,11 +150,11 @@ class _Judged:
 
     def __init__(
         self, manifest: Manifest, laid: Laid, system: System, metrics: Sequence[str], config: RunConfig,
-        cache: FeatureCache, weights: Mapping[str, Path],
+        cache: FeatureCache, judges: Judges,
     ) -> None:  # fmt: skip
         self.manifest, self.system, self.config = manifest, system, config
         folders = Folders(system.sounds, laid.references, laid.videos, laid.texts)
-        self.choice: Choice = choose(metrics, folders, weights, allow_small=config.allow_small)
+        self.choice: Choice = choose(metrics, folders, judges, allow_small=config.allow_small)
         self.found: Found = find_clips(folders)
         bar = tqdm(self.found.clips, desc=system.name, disable=None)
         self.gathering: Gathering = gather(bar, self.choice.metrics, cache, config.reading)

@@ -6,7 +6,6 @@ Clips that are whole videos are links; clips that are parts of longer ones are c
 import csv
 import hashlib
 import io
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +46,7 @@ def lay_out(manifest: Manifest, folder: Path, text: TextKind = "caption") -> Lai
     except OSError as error:
         raise CannotWrite(folder, (error.strerror or "").lower(), "choose another folder") from error
     for entry in tqdm(entries, desc="clips", disable=None):
-        _link(_video(manifest, entry, folder / CUTS), folder / VIDEOS, entry.id)
+        _link(video_of(manifest, entry, folder / CUTS), folder / VIDEOS, entry.id)
     references = None
     if lacking := [entry.id for entry in entries if entry.audio is None]:
         notes.append(f"{len(lacking)} of {len(entries)} clips have no true sound (first: {lacking[0]})")
@@ -55,7 +54,7 @@ def lay_out(manifest: Manifest, folder: Path, text: TextKind = "caption") -> Lai
         references = folder / REFERENCES
         references.mkdir()
         for entry in entries:
-            _link(_reference(manifest, entry, folder / CUTS), references, entry.id)
+            _link(reference_of(manifest, entry, folder / CUTS), references, entry.id)
     texts = {entry.id: manifest.text_of(entry, text) for entry in entries}
     if lacking := [name for name, words in texts.items() if not words]:
         notes.append(f"{len(lacking)} of {len(entries)} clips have no {text} (first: {lacking[0]})")
@@ -73,14 +72,14 @@ def _write_texts(texts: dict[str, str], path: Path) -> Path:
     return path
 
 
-def _video(manifest: Manifest, entry: Entry, cuts: Path) -> Path:
+def video_of(manifest: Manifest, entry: Entry, cuts: Path) -> Path:
     source = manifest.file(entry.video)
     if entry.whole or not source.is_file():
         return source
     return _kept(cuts, entry, ".mp4", lambda path: cut_film(source, entry.start, entry.end, path))
 
 
-def _reference(manifest: Manifest, entry: Entry, cuts: Path) -> Path:
+def reference_of(manifest: Manifest, entry: Entry, cuts: Path) -> Path:
     """A sound of its own is the clip's alone; the sound of a longer video is cut as its picture is."""
     assert entry.audio is not None
     source = manifest.file(entry.audio)
@@ -128,6 +127,6 @@ def _link(source: Path, folder: Path, name: str) -> None:
         return
     target = folder / f"{name}{source.suffix.lower()}"
     try:
-        os.symlink(source.resolve(), target)
+        target.symlink_to(source.resolve())
     except OSError:
         shutil.copyfile(source, target)

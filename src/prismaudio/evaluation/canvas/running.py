@@ -73,7 +73,8 @@ def describe_check(manifest: Manifest) -> str:
     events = Counter(entry.event or "unknown" for entry in manifest.entries)
     classes = {name for entry in manifest.entries for name in entry.classes}
     counts = ", ".join(f"{count} {event}" for event, count in sorted(events.items(), reverse=True))
-    return f"{manifest.path}: {len(manifest.entries)} clips ({counts}) of {len(classes)} classes; all files are as they were"
+    size = f"{len(manifest.entries)} clips ({counts}) of {len(classes)} classes"
+    return f"{manifest.path}: {size}; all files are as they were"
 
 
 def check_asked(systems: Sequence[System], model: str | None, *, reference: bool) -> None:

@@ -12,10 +12,10 @@ from prismaudio.evaluation.canvas.manifest import Manifest
 from prismaudio.evaluation.metrics.bootstrap import bootstrap
 from prismaudio.evaluation.scores import SceneScores, Statistic, class_hits, left_right, onset_f1, score
 from prismaudio.evaluation.sound_classifier import load_classifier
+from prismaudio.evaluation.suite.gather import Reading, read_sound
 from prismaudio.evaluation.suite.metric import Better
 from prismaudio.evaluation.suite.report import Figure
 from prismaudio.media.audio import resample
-from prismaudio.evaluation.suite.gather import Reading, read_sound
 from prismaudio.stage.corpus import SAMPLE_RATE
 
 
