@@ -2,6 +2,7 @@
 
 import json
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from small_judges import (
     gpt2_tokenizer,
     laion_file,
     msclap_file,
+    peav_folder,
     roberta_tokenizer,
+    small_eyes,
     synchformer_file,
 )
 
@@ -23,6 +26,7 @@ pytest.importorskip("transformers")
 
 from prismaudio.backends.base import Sounds
 from prismaudio.backends.extractor import Identity, Tensors
+from prismaudio.backends.pretrained import pe_av
 from prismaudio.backends.pretrained.stereocrw import StereoCRWJudge
 from prismaudio.evaluation.metrics.frechet import TooFewSounds
 from prismaudio.evaluation.suite import judges as suite_judges
@@ -46,32 +50,42 @@ from prismaudio.types import Audio, Frames
 
 RATE = 16_000
 SMALL = Geometry(seconds=0.064, stride=8, patches=7, longest=1e-3)
-PUBLISHED = ("CLAP_MS", "CLAP_LAION", "DeSync", "PQ", "PC", "CE", "CU")
+PUBLISHED = ("CLAP_MS", "CLAP_LAION", "PEAV", "DeSync", "PQ", "PC", "CE", "CU")
 EMBEDDED = ("embedded_audio_text", "embedded_desync", "embedded_cleanness", "embedded_seen_place")
+ASKED = (*PUBLISHED, *EMBEDDED, "GCC-ITD-MSE", "FSAD_GCC")
 TEXTS = {"a": "a dog barks", "b": "rain on a roof", "c": "a door"}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def eyes() -> Iterator[None]:
+    """Those of PE-AV, without timm."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("transformers.AutoModelForImageClassification.from_config", small_eyes)
+        patch.setattr(pe_av, "has_timm", lambda: True)
+        yield
+
+
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def weights(eyes: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Small random networks; the tokenizers lie beside them."""
     folder = tmp_path_factory.mktemp("weights")
     return {
         "MS-CLAP": msclap_file(gpt2_tokenizer(folder / "ms") / "clap.pth"),
         "LAION-CLAP": laion_file(roberta_tokenizer(folder / "laion") / "clap.pt"),
+        "PEAV": peav_folder(folder / "peav"),
         "Synchformer": synchformer_file(folder / "synchformer.pth"),
         "Audiobox": audiobox_file(folder / "checkpoint.pt"),
         "CRW": crw_file(folder / "crw.pth.tar"),
     }
 
 
-@pytest.fixture(scope="module")
-def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return embedded_files(tmp_path_factory.mktemp("assets"))
-
-
-@pytest.fixture(autouse=True)
-def embedded(shipped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(suite_judges, "assets", lambda: shipped)
+@pytest.fixture(scope="module", autouse=True)
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The embedded judges, untrained."""
+    folder = embedded_files(tmp_path_factory.mktemp("assets"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(suite_judges, "assets", lambda: folder)
+        yield
 
 
 def sound(seed: int, seconds: float = 4.9, lag: int = 0) -> Audio:
@@ -116,19 +130,23 @@ def evaluated(
 
 @pytest.fixture(scope="module")
 def judged(
-    tmp_path_factory: pytest.TempPathFactory, folders: Folders, weights: dict[str, Path], shipped: Path
+    tmp_path_factory: pytest.TempPathFactory, folders: Folders, weights: dict[str, Path]
 ) -> tuple[FolderReport, Path]:
+    """What all of them say, and where it is kept."""
     cache = tmp_path_factory.mktemp("cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(suite_judges, "assets", lambda: shipped)
-        return evaluated(
-            cache, folders, weights, (*PUBLISHED, *EMBEDDED, "GCC-ITD-MSE", "FSAD_GCC"), allow_small=True
-        ), cache
+    return evaluated(cache, folders, weights, ASKED, allow_small=True), cache
 
 
 def test_every_judge_gives_every_clip_a_value_in_its_range(judged: tuple[FolderReport, Path]) -> None:
     report = judged[0]
-    ranges = {"CLAP_MS": (-1, 1), "CLAP_LAION": (-1, 1), "DeSync": (0, 2), "PQ": (-50, 50), "PC": (-50, 50)}
+    ranges = {
+        "CLAP_MS": (-1, 1),
+        "PEAV": (-1, 1),
+        "CLAP_LAION": (-1, 1),
+        "DeSync": (0, 2),
+        "PQ": (-50, 50),
+        "PC": (-50, 50),
+    }
     ranges |= {"embedded_audio_text": (-1, 1), "embedded_desync": (0, 2), "embedded_cleanness": (0, 1)}
     for name, (low, high) in ranges.items():
         values = [record.values[name] for record in report.clips.values()]
@@ -157,16 +175,15 @@ def test_the_json_says_who_judged_with_which_weights_how_in_which_unit_and_how_m
 def test_two_runs_write_the_same_bytes_whether_judges_are_asked_again_or_not(
     judged: tuple[FolderReport, Path], tmp_path: Path, folders: Folders, weights: dict[str, Path]
 ) -> None:
-    asked = (*PUBLISHED, *EMBEDDED, "GCC-ITD-MSE", "FSAD_GCC")
     for cache in (judged[1], tmp_path):
-        again = evaluated(cache, folders, weights, asked, allow_small=True)
+        again = evaluated(cache, folders, weights, ASKED, allow_small=True)
         assert again.model_dump_json() == judged[0].model_dump_json()
 
 
 def test_what_the_suite_keeps_of_a_clip_is_what_a_judge_says_of_it_among_eight(
     weights: dict[str, Path], folders: Folders
 ) -> None:
-    judges, clips = Judges(weights), [sound(seed) for seed in range(8)]
+    judges, clips = Judges(weights), [sound(seed, seconds=1.0) for seed in range(8)]
     together = Sounds.together(clips)
     reader = [f"sound number {n}" for n in range(8)]
     for name in ("MS-CLAP", "LAION-CLAP", "embedded"):
@@ -178,6 +195,10 @@ def test_what_the_suite_keeps_of_a_clip_is_what_a_judge_says_of_it_among_eight(
         close(marks.judge.score(together)[5], torch.stack([*marks.extract(clips[5]).values()]))
     assert folders.videos is not None
     timing = [judges.timing(name) for name in ("Synchformer", "embedded")]
+    belonging = judges.belonging()
+    close(belonging.heard.judge.hear(together)[5], belonging.heard.extract(clips[5])["embedding"])
+    clips = [sound(seed) for seed in range(8)]
+    together = Sounds.together(clips)
     for extractor in (*timing, judges.placing()):
         frames = read_views(folders.videos / "a.mp4", {"view": extractor.view})["view"]
         score = extractor.judge.score(together, frames)
@@ -380,7 +401,8 @@ def test_crw_is_named_by_its_weights_and_a_quicker_one_is_another_metric(
 def test_both_ears_are_heard_by_judges_of_one_channel(weights: dict[str, Path]) -> None:
     judges, both = Judges(weights), sound(1)
     left, right = (Audio(both.samples * torch.tensor([[a], [1 - a]]), RATE) for a in (1.0, 0.0))
-    for extractor in (*(judges.words(n).heard for n in ("MS-CLAP", "LAION-CLAP")), judges.marks("Audiobox")):
+    words = [judges.words(name).heard for name in ("MS-CLAP", "LAION-CLAP")]
+    for extractor in (*words, judges.belonging().heard, judges.marks("Audiobox")):
         one, other = (torch.cat([x.flatten() for x in extractor.extract(s).values()]) for s in (left, right))
         close(one, other)
 

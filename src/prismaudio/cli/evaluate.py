@@ -11,6 +11,7 @@ from prismaudio.cli.options import CorpusFolder, Device, DType, Force, Model
 if TYPE_CHECKING:
     from prismaudio.evaluation.arms import ArmsReport
     from prismaudio.evaluation.edits import EditsReport
+    from prismaudio.evaluation.judges import JudgesReport
     from prismaudio.evaluation.planner_report import PlannersReport
     from prismaudio.evaluation.report import Report
 
@@ -22,6 +23,7 @@ class Benchmark(StrEnum):
     EDITS = "edits"
     ARMS = "arms"
     PLANNERS = "planner"
+    JUDGES = "judges"
 
 
 def evaluate(
@@ -29,7 +31,7 @@ def evaluate(
         Benchmark,
         typer.Argument(
             help="On what: held-out stage scenes, edits of their plans, or their plans in every arm of the ablation; "
-            "or what planners write of the scenes' pictures."
+            "or what planners write of the scenes' pictures, or what the embedded judges say."
         ),
     ],
     out: Annotated[
@@ -61,6 +63,7 @@ def evaluate(
       prismaudio evaluate stage --count 200 --out report.json
       prismaudio evaluate edits --count 50      # is a moved hit heard where it went, and left as right?
       prismaudio evaluate arms --count 100      # are the thoughts used: none, random, monolithic, decomposed ...
+      prismaudio evaluate judges --count 150    # are the embedded judges right?
       prismaudio evaluate planner --count 300 --planner embedded:perception --planner embedded:student
     """
     from prismaudio.cli.outputs import check_output
@@ -86,6 +89,11 @@ def evaluate(
             ),
             out,
         )
+    if benchmark is Benchmark.JUDGES:
+        from prismaudio.evaluation.judges import Judges, JudgesConfig, measure_judges
+
+        config = JudgesConfig(count=count, seed=seed)
+        return show(measure_judges(Judges.shipped(), Corpus.load(corpus), config), out)
     pipeline = VideoToAudio.from_pretrained(model, device=device, dtype=dtype)
     options = Options.parse({"steps": steps, "guidance": guidance}, source="options")
     if benchmark is Benchmark.EDITS:
@@ -113,7 +121,9 @@ def evaluate(
     return show(report, out)
 
 
-def show(report: "Report | EditsReport | ArmsReport | PlannersReport", out: Path | None) -> None:
+def show(
+    report: "Report | EditsReport | ArmsReport | PlannersReport | JudgesReport", out: Path | None
+) -> None:
     """Keep the figures, and print them."""
     if out is not None:
         report.save(out)

@@ -11,6 +11,7 @@ from prismaudio.evaluation.suite.judged import (
     Axis,
     DelayError,
     Offset,
+    SeenAgreement,
     SeenPlace,
     SpatialDistance,
 )
@@ -165,6 +166,7 @@ CATALOGUE: dict[str, Entry] = {
     **{name: entry for embedding in EMBEDDINGS for name, entry in _sets(embedding).items()},
     "CLAP_MS": _words("CLAP_MS", "MS-CLAP"),
     "CLAP_LAION": _words("CLAP_LAION", "LAION-CLAP"),
+    "PEAV": Entry(("video",), lambda judges, _: SeenAgreement("PEAV", *judges.belonging())),
     "DeSync": Entry(("film",), lambda judges, _: Offset("DeSync", judges.timing("Synchformer"))),
     **{axis: _axis(axis, better) for axis, better in AXES.items()},
     "CRW": _learned("CRW", fast=False),

@@ -4,6 +4,8 @@ A judge's name, weights and preparation are the identity under which its opinion
 Shapes: D embedding, W windows, P patches, G groups of windows.
 """
 
+from typing import Protocol
+
 import torch
 import torch.nn.functional as F
 from einops import rearrange
@@ -11,6 +13,7 @@ from torch import Tensor
 
 from prismaudio.backends.base import AudioTextJudge, Judge, QualityJudge, SeenPlaceJudge, Sounds, SyncJudge
 from prismaudio.backends.extractor import Identity, Tensors
+from prismaudio.backends.pretrained.pe_av import PeavJudge
 from prismaudio.backends.pretrained.stereocrw import StereoCRWJudge
 from prismaudio.models.interaural import side_to_middle
 from prismaudio.models.stereocrw import pooled
@@ -26,10 +29,18 @@ def identity_of(judge: Judge) -> Identity:
     return Identity(judge.name, "; ".join([VERSION, *parts]), judge.versions.get("weights", ""))
 
 
-class SoundHeard:
-    """A sound where words could be."""
+class Listener(Judge, Protocol):
+    """A judge to whom sounds are directions."""
 
-    def __init__(self, judge: AudioTextJudge) -> None:
+    def hear(self, sounds: Sounds) -> Tensor:
+        """-> (B, D) of length 1"""
+        ...
+
+
+class SoundHeard:
+    """A sound where words, or films, could be."""
+
+    def __init__(self, judge: Listener) -> None:
         self.judge, self.identity = judge, identity_of(judge)
 
     def extract(self, audio: Audio) -> Tensors:
@@ -47,6 +58,17 @@ class WordsRead:
         """-> embedding (D,) of length 1, truncated (): whether the end of the text was not read"""
         cut = torch.tensor(self.judge.truncated([text])[0])
         return {"embedding": self.judge.read([text])[0].cpu(), "truncated": cut}
+
+
+class FilmSeen:
+    """A film where sounds could be."""
+
+    def __init__(self, judge: PeavJudge) -> None:
+        self.judge, self.identity, self.view = judge, identity_of(judge), judge.view
+
+    def extract_frames(self, frames: Frames) -> Tensors:
+        """-> embedding (D,) of length 1"""
+        return {"embedding": self.judge.watch(frames).cpu()}
 
 
 class Timing:

@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from prismaudio.backends.embedded.interaural import NARROWEST
-from prismaudio.backends.extractor import Extractor, FilmExtractor, SoundExtractor, Tensors, TextExtractor
+from prismaudio.backends.extractor import (
+    Extractor,
+    FilmExtractor,
+    PictureExtractor,
+    SoundExtractor,
+    Tensors,
+    TextExtractor,
+)
 from prismaudio.evaluation.metrics.frechet import frechet_distance
 from prismaudio.evaluation.suite.metric import Better, Chosen, ClipValues, Gathered, Role, SetValue
 from prismaudio.models.interaural import squared_error
@@ -62,9 +69,28 @@ class Agreement:
         return found._replace(note=f"the end of {len(cut)} texts was not read: {cut[0]} ..." if cut else "")
 
 
+@dataclass(frozen=True)
+class SeenAgreement:
+    """Cosine of a sound and its film."""
+
+    name: str
+    heard: SoundExtractor
+    seen: PictureExtractor
+    unit: ClassVar[str] = "cosine"
+    better: ClassVar[Better] = "higher"
+
+    @property
+    def extracts(self) -> Mapping[Role, Extractor]:
+        return {"sound": self.heard, "video": self.seen}
+
+    def measure(self, clips: Sequence[Gathered]) -> ClipValues:
+        return per_clip(clips, self.extracts, cosine)
+
+
 def cosine(known: Known) -> float:
-    """Of embeddings of length 1."""
-    return float(known["sound"]["embedding"].double() @ known["text"]["embedding"].double())
+    """Of two embeddings of length 1."""
+    one, other = (tensors["embedding"].double() for tensors in known.values())
+    return float(one @ other)
 
 
 @dataclass(frozen=True)

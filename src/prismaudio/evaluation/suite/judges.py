@@ -11,17 +11,19 @@ from typing import NamedTuple
 from prismaudio.backends.embedded.judges import load_cleanness, load_offset, load_seen_place, load_words
 from prismaudio.backends.embedded.senses import Senses
 from prismaudio.backends.extractor import SoundExtractor
-from prismaudio.backends.pretrained import audiobox, laion_clap, msclap, msclap_text, synchformer_judge
+from prismaudio.backends.pretrained import audiobox, laion_clap, msclap, msclap_text, pe_av, synchformer_judge
 from prismaudio.backends.pretrained.audiobox import AudioboxJudge
 from prismaudio.backends.pretrained.laion_clap import LaionCLAPJudge
 from prismaudio.backends.pretrained.msclap import MSCLAPJudge
 from prismaudio.backends.pretrained.panns import Panns
 from prismaudio.backends.pretrained.passt import Passt
+from prismaudio.backends.pretrained.pe_av import PeavJudge
 from prismaudio.backends.pretrained.stereocrw import FAST, FAST_WINDOWS, StereoCRWJudge
 from prismaudio.backends.pretrained.synchformer_judge import SynchformerJudge
 from prismaudio.backends.pretrained.vggish import Vggish
 from prismaudio.errors import PrismAudioError, UnknownChoice
 from prismaudio.evaluation.suite.hearings import (
+    FilmSeen,
     LearnedDelays,
     Marks,
     Placing,
@@ -42,9 +44,10 @@ SOURCES = {  # what is to be fetched for a published network
     "LAION-CLAP": f"{laion_clap.FILE} ({laion_clap.HUB_ID})",
     "Synchformer": f"{synchformer_judge.FILE} ({synchformer_judge.HUB_ID})",
     "Audiobox": f"model.safetensors and config.json, or checkpoint.pt ({audiobox.HUB_ID})",
+    "PEAV": f"a folder of {pe_av.HUB_ID}",
     "CRW": "FreeMusic-StereoCRW-1024.pth.tar, whose public links are dead",
 }
-ON_HUB = ("MS-CLAP", "LAION-CLAP", "Synchformer", "Audiobox")
+ON_HUB = ("MS-CLAP", "LAION-CLAP", "Synchformer", "Audiobox", "PEAV")
 TOKENIZERS = {"MS-CLAP": msclap_text.HUB_ID, "LAION-CLAP": laion_clap.TOKENIZER_ID}
 KNOWN = (*SOURCES, *(f"{name}{TOKENIZER}" for name in TOKENIZERS))
 
@@ -73,6 +76,13 @@ def parse_weights(texts: Sequence[str]) -> dict[str, Path]:
     return found
 
 
+class Belonging(NamedTuple):
+    """A judge of sound and picture, as what it is asked for."""
+
+    heard: SoundHeard
+    seen: FilmSeen
+
+
 class Judges:
     """Each network once, however many metrics ask it."""
 
@@ -86,6 +96,7 @@ class Judges:
         self.senses = Senses()
         self.embedding = cache(self._embedding)
         self.words = cache(self._words)
+        self.belonging = cache(self._belonging)
         self.timing = cache(self._timing)
         self.marks = cache(self._marks)
         self.placing = cache(self._placing)
@@ -119,6 +130,11 @@ class Judges:
                 laion_clap.HUB_ID if source == HUB else source, tokenizer, device=self.device
             )
         return Words(SoundHeard(judge), WordsRead(judge))
+
+    def _belonging(self) -> Belonging:
+        given = self._given("PEAV")
+        judge = PeavJudge.from_pretrained(pe_av.HUB_ID if given == HUB else given, self.device)
+        return Belonging(SoundHeard(judge), FilmSeen(judge))
 
     def _timing(self, name: str) -> Timing:
         if name == "embedded":
