@@ -69,7 +69,7 @@ class Chosen(NamedTuple):
 
 
 def choose_scenes(config: CanvasConfig, corpus: Corpus) -> list[Chosen]:
-    """In the order of their numbers. No class has a second single scene before every class has had its first."""
+    """In the order of their numbers. Of the single scenes no class has more than its even share, rounded up."""
     drawn = _drawn(config, corpus)
     classes = [
         name
