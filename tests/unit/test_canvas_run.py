@@ -98,8 +98,8 @@ def test_two_runs_give_equal_reports_and_all_forms_name_the_judges(canvas: Manif
     for form in (text(first), markdown(first), latex(first).replace("\\", "")):
         for word in (
             "KL_embedded",
-            "embedded_desync",
-            "not comparable".capitalize(),
+            "embedded_audio_text",
+            "Not comparable",
             "PrismAudio",
             "12.87",
             "n/a",
