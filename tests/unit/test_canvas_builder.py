@@ -170,6 +170,11 @@ def test_the_test_for_voices_hears_syllables_and_neither_noise_nor_a_steady_tone
 def test_a_voice_over_goes_when_it_is_asked_for(tmp_path: Path) -> None:
     entries = [entry(tmp_path, "told", 1, vowels()), entry(tmp_path, "plain", 2)]
     assert gone(built(tmp_path, entries, "voice")) == {"told": "voice"}
+    (tmp_path / "videos" / "plain.mp4").write_bytes(b"broken")
+    assert gone(built(tmp_path, [*entries, entry(tmp_path, "fine", 3)], "voice")) == {
+        "told": "voice",
+        "plain": "undecodable",
+    }
     assert "voice" not in BuildConfig().filters
 
 

@@ -205,8 +205,8 @@ def test_what_the_suite_keeps_of_a_clip_is_what_a_judge_says_of_it_among_eight(
         expected = score.desync() if hasattr(score, "desync") else score
         close(expected[5], next(iter(extractor.extract_film(clips[5], frames).values())))
     delays = LearnedDelays(StereoCRWJudge.from_file(weights["CRW"], "cpu", SMALL, 8.0))
-    short = [sound(seed, seconds=0.2) for seed in range(8)]
-    close(delays.judge.delays(Sounds.together(short))[5], delays.extract(short[5])["delay"])
+    short = [sound(seed, seconds=0.2) for seed in range(2)]
+    close(delays.judge.delays(Sounds.together(short))[1], delays.extract(short[1])["delay"])
 
 
 def close(one: torch.Tensor, other: torch.Tensor) -> None:

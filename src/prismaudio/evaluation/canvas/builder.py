@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import numpy as np
 from tqdm import tqdm
 
 from prismaudio.backends.extractor import Extractor
@@ -29,7 +28,7 @@ from prismaudio.evaluation.report import Saved, aligned
 from prismaudio.evaluation.suite.cache import FeatureCache
 from prismaudio.evaluation.suite.clips import Clip
 from prismaudio.evaluation.suite.gather import Gathering, Reading, gather
-from prismaudio.evaluation.suite.metric import Better, ClipValues, Gathered, Metric, Role
+from prismaudio.evaluation.suite.metric import ClipValues, Extracting, Gathered, Role
 
 SEES = {
     "undecodable": "whether all of the picture and of the sound can be read",
@@ -80,24 +79,13 @@ class EmptyBenchmark(PrismAudioError):
 
 
 class Fingerprints:
-    """The prints of a clip, extracted with everything else; it has no figure of its own."""
+    """The prints of a clip, extracted with everything else."""
 
-    name = "fingerprints"
-    unit = ""
-    better: Better = ""
     extracts: Mapping[Role, Extractor]
 
     def __init__(self) -> None:
         self.picture, self.sound = PicturePrint(), SoundPrint()
         self.extracts = {"video": self.picture, "sound": self.sound}
-
-    def measure(self, clips: Sequence[Gathered]) -> ClipValues:
-        """How much of each clip can be told apart from others at all."""
-        return ClipValues(
-            np.array(
-                [print_of(clip.features["sound", self.sound.identity.name]).usable.mean() for clip in clips]
-            )
-        )
 
 
 def build_benchmark(
@@ -109,10 +97,10 @@ def build_benchmark(
 ) -> Built:
     """What the filters let through, in the order it had. Features are kept, so that interrupted work is found again."""
     tests, prints = tests_of(config, weights or {}), Fingerprints()
-    metrics: list[Metric] = [*(test.metric for test in tests), prints]
+    wanted: list[Extracting] = [*(test.metric for test in tests), prints]  # so every picture is looked at
     removed: dict[str, Removed] = {}
     clips = list(_clips(manifest, cache.folder / CUTS, removed))
-    gathering = gather(tqdm(clips, desc="clips", disable=None), metrics, cache, Reading())
+    gathering = gather(tqdm(clips, desc="clips", disable=None), wanted, cache, Reading())
     for name, problem in gathering.problems.items():
         removed[name] = Removed(filter="undecodable", reason=f"{problem.kind}: {problem.detail}")
     entries = {entry.id: entry for entry in manifest.entries}
