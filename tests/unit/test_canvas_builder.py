@@ -23,6 +23,11 @@ from prismaudio.evaluation.metrics.proxy_voice import voiced_share
 from prismaudio.evaluation.suite.cache import FeatureCache
 from prismaudio.media.audio import write_audio
 from prismaudio.media.video import read_views
+from prismaudio.stage.corpus import Corpus
+from prismaudio.stage.film import encode
+from prismaudio.stage.mix import mix
+from prismaudio.stage.render import iter_frames
+from prismaudio.stage.scene import StageConfig, draw_scene
 from prismaudio.types import Audio
 
 
@@ -133,7 +138,7 @@ def test_classes_are_balanced_by_the_seed_and_events_apart(tmp_path: Path) -> No
 
 def test_music_goes_unless_it_is_what_the_clip_is_about(tmp_path: Path) -> None:
     """A piano of the corpus, which the embedded classifier knows."""
-    from prismaudio.stage.corpus import Corpus, read_sound
+    from prismaudio.stage.corpus import read_sound
 
     corpus = Corpus.load()
     notes = [r for r in corpus.recordings if r.class_name == "guitar" and r.split == "train"]
@@ -199,7 +204,21 @@ def test_sound_that_begins_when_nothing_moves_is_off_screen(tmp_path: Path) -> N
     entries = [entry(tmp_path, "seen", 1, audio), entry(tmp_path, "unseen", 2, audio)]
     film("seen", times)
     film("unseen", ())
-    assert gone(built(tmp_path, entries, "off-screen")) == {"unseen": "off-screen"}
+    assert gone(built(tmp_path, entries, "unseen-onsets")) == {"unseen": "unseen-onsets"}
+
+
+def test_what_is_heard_and_not_seen_is_off_screen(tmp_path: Path) -> None:
+    """Two scenes of the stage, of which one hides its source."""
+    corpus, entries = Corpus.load(), []
+    for name, hidden, number in (("seen", 0.0, 3), ("hidden", 1.0, 3)):
+        config = StageConfig(shortest=3.0, longest=3.0, off_screen=hidden, ambience=0.0, distractor=0.0)
+        scene = draw_scene(5, number, "test", corpus, config)
+        assert len(scene.sources) == 1
+        entries.append(entry(tmp_path, name, number, Audio(torch.from_numpy(mix(scene)), 44_100)))
+        encode(tmp_path / "videos" / f"{name}.mp4", iter_frames(scene, 160, 112), (160, 112))
+    found = built(tmp_path, entries, "off-screen")
+    assert gone(found) == {"hidden": "off-screen"}
+    assert found.report.removed["hidden"].reason == "embedded_seen_place: nothing that is seen sounds"
 
 
 def test_a_filter_that_leaves_nothing_says_so(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import numpy as np
 from tqdm import tqdm
 
 from prismaudio.backends.extractor import Extractor
@@ -152,16 +153,24 @@ def _struck(test: Test, clips: Sequence[Gathered], entries: Mapping[str, Entry])
         return {}
     measured = test.metric.measure(clips)
     assert isinstance(measured, ClipValues), test.name
+    reasons = measured.reasons or ("",) * len(clips)
     return {
         clip.name: Removed(
             filter=test.name,
-            reason=f"{test.metric.name} {value:.3g} {test.metric.unit} is {test.side} {test.limit:g}",
+            reason=why(test, float(value), reason),
             value=float(value),
             limit=test.limit,
         )
-        for clip, value in zip(clips, measured.values, strict=True)
+        for clip, value, reason in zip(clips, measured.values, reasons, strict=True)
         if test.strikes(float(value), entries[clip.name])
     }
+
+
+def why(test: Test, value: float, reason: str) -> str:
+    """In words; `reason` is that of a metric which can say nothing."""
+    if np.isnan(value):
+        return f"{test.metric.name}: {reason or 'nothing can be measured'}"
+    return f"{test.metric.name} {value:.3g} {test.metric.unit} is {test.side} {test.limit:g}"
 
 
 def _copies(manifest: Manifest, gathering: Gathering, removed: Mapping[str, Removed]) -> dict[str, Removed]:
