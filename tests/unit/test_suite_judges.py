@@ -206,7 +206,8 @@ def test_what_the_suite_keeps_of_a_clip_is_what_a_judge_says_of_it_among_eight(
         close(expected[5], next(iter(extractor.extract_film(clips[5], frames).values())))
     delays = LearnedDelays(StereoCRWJudge.from_file(weights["CRW"], "cpu", SMALL, 8.0))
     short = [sound(seed, seconds=0.2) for seed in range(2)]
-    close(delays.judge.delays(Sounds.together(short))[1], delays.extract(short[1])["delay"])
+    said, kept = delays.judge.delays(Sounds.together(short))[1], delays.extract(short[1])["delay"]
+    torch.testing.assert_close(said, kept, atol=1e-10, rtol=1e-3)  # seconds
 
 
 def close(one: torch.Tensor, other: torch.Tensor) -> None:
@@ -405,6 +406,18 @@ def test_both_ears_are_heard_by_judges_of_one_channel(weights: dict[str, Path]) 
     for extractor in (*words, judges.belonging().heard, judges.marks("Audiobox")):
         one, other = (torch.cat([x.flatten() for x in extractor.extract(s).values()]) for s in (left, right))
         close(one, other)
+
+
+def test_what_microphones_add_as_a_constant_changes_no_figure_of_words_or_delays(
+    weights: dict[str, Path],
+) -> None:
+    judges, plain = Judges(weights), sound(1, seconds=7.0, lag=4)
+    moved = Audio(plain.samples + 0.05, RATE)
+    for name in ("MS-CLAP", "LAION-CLAP"):
+        one, other = (judges.words(name).heard.extract(audio)["embedding"] for audio in (plain, moved))
+        assert float(one @ other) > 0.999
+    one, other = (Interaural().extract(audio)["delay"] for audio in (plain, moved))
+    torch.testing.assert_close(one, other, atol=1e-6, rtol=0)
 
 
 def rows(name: str, of: list[Tensors], beside: list[Tensors]) -> list[Gathered]:
