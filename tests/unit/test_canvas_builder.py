@@ -107,6 +107,18 @@ def test_unrelated_pictures_and_sounds_are_no_twins(tmp_path: Path) -> None:
     assert [t[:2] for t in picture_twins([*films, films[3]])] == [(3, 8)]
 
 
+def test_one_word_in_common_makes_no_copy_and_a_few_wrong_bits_do() -> None:
+    one = print_of(SoundPrint().extract(sound(1, 3.0)))
+    moment = int(np.flatnonzero(one.usable)[10])
+    rng = np.random.default_rng(0)
+    for share, alike in ((0.1, True), (0.5, False)):
+        wrong = rng.random(one.bits.shape) < share
+        wrong[moment] = False
+        twins = list(sound_twins([one, one._replace(bits=one.bits ^ wrong)]))
+        assert bool(twins) is alike, share
+        assert all(t.likeness == pytest.approx(1 - 2 * share, abs=0.05) for t in twins)
+
+
 def test_flat_pictures_and_silence_are_like_nothing() -> None:
     grey = PicturePrint.view(np.full((64, 64, 3), 90, np.uint8))
     from prismaudio.types import Frames

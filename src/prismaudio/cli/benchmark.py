@@ -165,7 +165,7 @@ def build(
     """Leave out what a careful benchmark must not hold; every clip that goes is named with what was measured.
 
     undecodable, short, silence, duplicates, near-duplicates (picture or sound), speech, music; by name only: off-screen,
-    unseen-onsets, voice. What each can see, and what it cannot, stands in the report. Interrupted work goes on where it was.
+    unseen-onsets, voice. What each can and cannot see stands in the report. Interrupted work goes on where it was.
 
     \b
     Examples:
