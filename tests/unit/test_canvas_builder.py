@@ -166,13 +166,13 @@ def test_music_goes_unless_it_is_what_the_clip_is_about(tmp_path: Path) -> None:
     assert "piano, guitar, brass_wind only" in found.report.sees["music"]
 
 
-def vowels(seconds: float = 4.0, rate: int = 16_000) -> Audio:
-    """Pulses of a gliding pitch in syllables, four a second."""
+def vowels(glide: float = 0.25, syllables: float = 4.0, seconds: float = 4.0, rate: int = 16_000) -> Audio:
+    """Pulses of a pitch that glides by so many octaves, in so many syllables a second."""
     t = np.arange(round(seconds * rate)) / rate
-    hertz = 120 * 2 ** (0.25 * np.sin(2 * np.pi * 0.7 * t))
+    hertz = 120 * 2 ** (glide * np.sin(2 * np.pi * 0.7 * t))
     phase = np.cumsum(hertz) / rate
     harmonics = sum(np.sin(2 * np.pi * k * phase) / k for k in range(1, 20))
-    envelope = np.clip(np.sin(2 * np.pi * 4 * t), 0, 1) ** 0.5 + 0.02
+    envelope = np.clip(np.sin(2 * np.pi * syllables * t), 0, 1) ** 0.5 + 0.02
     return Audio(torch.from_numpy((0.1 * harmonics * envelope).astype(np.float32)).repeat(2, 1), rate)
 
 
@@ -181,6 +181,8 @@ def test_the_test_for_voices_hears_syllables_and_neither_noise_nor_a_steady_tone
     assert voiced_share(vowels()) > 0.8
     assert voiced_share(Audio(torch.from_numpy(0.1 * tone).repeat(2, 1), 16_000)) == 0
     assert voiced_share(sound(1, 4.0)) == 0
+    assert voiced_share(vowels(glide=0.0)) == 0  # beeps
+    assert voiced_share(vowels(syllables=12.0)) == 0  # an engine
     assert voiced_share(quiet()) == 0
 
 
