@@ -14,6 +14,7 @@ import typer
 
 from prismaudio.cli import (
     annotate,
+    benchmark,
     convert,
     demo,
     download,
@@ -68,6 +69,21 @@ asking.callback(epilog=EXIT_CODES)(listen.listen)
 asking.command(short_help="A page for raters.", epilog=EXIT_CODES)(listen.make)
 asking.command(short_help="What their answers say.", epilog=EXIT_CODES)(listen.analyse)
 app.add_typer(asking, name="listen", short_help="Ask people: pages for listening tests, and their answers.")
+
+canvas = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+canvas.callback(epilog=EXIT_CODES)(benchmark.benchmark)
+canvas.command("stage-canvas", short_help="Make this project's benchmark, from a seed.", epilog=EXIT_CODES)(
+    benchmark.stage_canvas
+)
+canvas.command("import", short_help="A manifest from other people's tables.", epilog=EXIT_CODES)(
+    benchmark.import_
+)
+canvas.command(short_help="Leave out what a benchmark must not hold.", epilog=EXIT_CODES)(benchmark.build)
+canvas.command(short_help="Is a manifest whole, are its files the right ones?", epilog=EXIT_CODES)(
+    benchmark.check
+)
+canvas.command(short_help="Judge the sounds of any systems.", epilog=EXIT_CODES)(benchmark.run)
+app.add_typer(canvas, name="benchmark", short_help="Make, filter and run benchmarks of clips.")
 
 
 class Interrupted(BaseException):
