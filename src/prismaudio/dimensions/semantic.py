@@ -112,7 +112,7 @@ def without_avoid(thought: SemanticThought) -> SemanticThought:
 
 def reward(cosine: Tensor) -> Tensor:
     """(B,) cosine of sound and words -> (B,) 0 to 1: half of one plus it. What is unlike is told apart, too."""
-    return (1 + cosine) / 2
+    return ((1 + cosine) / 2).clamp(0, 1)  # a product of unit vectors may round to more than 1
 
 
 def published_reward(cosine: Tensor, sharpness: float) -> Tensor:

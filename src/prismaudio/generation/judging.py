@@ -31,7 +31,7 @@ from prismaudio.dimensions.rewards import (
     TimeReward,
     WordsReward,
 )
-from prismaudio.dimensions.scoring import Panel
+from prismaudio.dimensions.scoring import Panel, Weights
 from prismaudio.errors import PrismAudioError, UnknownChoice
 from prismaudio.generation.loading import assets
 from prismaudio.generation.pictures import Film
@@ -44,6 +44,7 @@ KNOWN = {  # by dimension; "off" asks nobody
     "aesthetic": ("embedded", "audiobox", "off"),
     "spatial": ("embedded", "gcc", "gcc+ild", "crw", "off"),
 }
+WEIGHTLESS = ("gcc", "gcc+ild", "off")
 
 
 class NoJudge(PrismAudioError):
@@ -64,6 +65,30 @@ class Judges(Config):
 
 EMBEDDED = Judges()
 PUBLISHED = Judges(semantic="ms-clap", temporal="synchformer", aesthetic="audiobox", spatial="gcc")
+PANELS = {"embedded": EMBEDDED, "published": PUBLISHED}
+
+
+def judges_named(
+    panel: str, changes: Sequence[str] = (), *, scaling: str = "unit", device: str = "cpu"
+) -> Judges:
+    """panel: "embedded" or "published"; changes: "semantic=ms-clap:FILE" and so on, instead of its own judge."""
+    if panel not in PANELS:
+        raise UnknownChoice("panel of judges", panel, list(PANELS))
+    instead = {}
+    for change in changes:
+        dimension, equals, wanted = (part.strip() for part in change.partition("="))
+        if not equals:
+            raise NoJudge(f"a judge {change!r} has no '='; write semantic=ms-clap, or temporal=off")
+        if dimension not in DIMENSIONS:
+            raise UnknownChoice("dimension", dimension, DIMENSIONS)
+        instead[dimension] = wanted
+    asked = PANELS[panel].model_dump() | instead | {"scaling": scaling, "device": device}
+    return Judges.parse(asked, source="judges")
+
+
+def weights_of(text: str) -> Weights:
+    """'semantic=1,temporal=.6': how much dimensions count; those that are not named as they are by default."""
+    return Weights.resolve(overrides=[part for part in text.split(",") if part.strip()], option="--weights")
 
 
 def choose_panel(judges: Judges = EMBEDDED) -> Panel:
@@ -71,13 +96,16 @@ def choose_panel(judges: Judges = EMBEDDED) -> Panel:
     builders = {
         dimension: _builder(dimension, getattr(judges, dimension), judges) for dimension in DIMENSIONS
     }
-    return Panel({dimension: available(dimension, build) for dimension, build in builders.items()})
+    members = {dimension: available(dimension, build) for dimension, build in builders.items()}
+    return Panel(members, judges.scaling)
 
 
 def _builder(dimension: str, wanted: str, judges: Judges) -> Callable[[], Reward]:
     kind, _, where = (part.strip() for part in wanted.partition(":"))
     if kind not in KNOWN[dimension]:
         raise UnknownChoice(f"judge of the {dimension} dimension", kind, KNOWN[dimension])
+    if where and kind in WEIGHTLESS:
+        raise NoJudge(f"{dimension}={wanted}: {kind} takes no weights; write {dimension}={kind}")
     if kind == "off":
         return _nobody
     make = {"semantic": _words, "temporal": _time, "aesthetic": _quality, "spatial": _place}[dimension]
@@ -116,17 +144,22 @@ def _quality(kind: str, where: str, judges: Judges) -> Reward:
 
 def _place(kind: str, where: str, judges: Judges) -> Reward:
     match kind:
-        case "embedded":
-            return SeenPlaceReward(load_seen_place(_folder(where)))
-        case "gcc" | "gcc+ild":
-            return ReferenceReward(InterauralJudge("delay" if kind == "gcc" else "both"))
-        case _:
+        case "crw":
             if not where:
                 raise NoJudge("StereoCRW has no public weights any more; write crw:FILE, or use gcc")
             crw = StereoCRWJudge.from_file(Path(where), device=judges.device)
             if judges.scaling == "published":
-                return PublishedPlaceReward(crw, InterauralJudge())
+                return PublishedPlaceReward(InterauralJudge(), crw)
             return ReferenceReward(crw)
+        case "gcc":
+            gcc = InterauralJudge("delay")
+            return PublishedPlaceReward(gcc) if judges.scaling == "published" else ReferenceReward(gcc)
+        case _ if judges.scaling == "published":
+            raise NoJudge(f"the published scaling reads delays, not what {kind} says; use gcc or crw:FILE")
+        case "gcc+ild":
+            return ReferenceReward(InterauralJudge("both"))
+        case _:
+            return SeenPlaceReward(load_seen_place(_folder(where)))
 
 
 def _folder(where: str) -> Path:

@@ -1,0 +1,129 @@
+"""Sounds that exist already, brought before a panel: those of videos, or other ones for their pictures.
+
+Shapes: B sounds of one film.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from prismaudio.dimensions.plan import Plan
+from prismaudio.dimensions.scoring import Panel, Weights
+from prismaudio.errors import PrismAudioError
+from prismaudio.generation.cards import Rated, Rules, Saved, overview, rated
+from prismaudio.generation.judging import case_of, levelled
+from prismaudio.generation.pictures import open_film
+from prismaudio.media.audio import fit_length, read_audio
+from prismaudio.types import Audio
+
+DIFFERENT = 0.1  # seconds by which a sound may miss its picture without a note
+Thoughts = Callable[[Path], Plan]  # what the sound of a video should be like
+
+
+class Exhibit(NamedTuple):
+    """A film, and sounds for it."""
+
+    video: Path
+    sounds: tuple[Path, ...] = ()  # none: the video's own
+    reference: Path | None = None  # a file with its true sound
+
+    @property
+    def heard(self) -> tuple[Path, ...]:
+        """The files that the sounds are read from."""
+        return self.sounds or (self.video,)
+
+
+class Score(Rated):
+    """A sound and what it is worth."""
+
+    video: str
+    sound: str
+    planner: str  # who wrote what it was judged by
+    notes: tuple[str, ...] = ()
+
+
+class ScoreReport(Saved):
+    """All sounds that were judged by one panel."""
+
+    rules: Rules
+    scores: tuple[Score, ...]
+    failures: dict[str, str] = {}  # video -> why it was not judged
+
+    def table(self) -> str:
+        """Every sound in full; of several, one line each at the end."""
+        parts = [f"{score.sound}\n{score.table(self.rules)}" for score in self.scores]
+        if len(self.scores) > 1:
+            parts.append(overview([score.sound for score in self.scores], self.scores, "sound"))
+        return "\n\n".join([*parts, str(self.rules)])
+
+
+class Unscored(NamedTuple):
+    """Why the sounds of a film were not judged."""
+
+    video: Path
+    error: PrismAudioError
+
+
+def score_all(
+    exhibits: Sequence[Exhibit],
+    panel: Panel,
+    thoughts: Thoughts,
+    *,
+    weights: Weights | None = None,
+    duration: float | None = None,
+) -> Iterator[list[Score] | Unscored]:
+    """One result for each exhibit; one that cannot be read does not keep the others from being judged."""
+    for exhibit in exhibits:
+        try:
+            yield score(exhibit, panel, thoughts, weights=weights, duration=duration)
+        except PrismAudioError as error:
+            yield Unscored(exhibit.video, error)
+
+
+def score(
+    exhibit: Exhibit,
+    panel: Panel,
+    thoughts: Thoughts,
+    *,
+    weights: Weights | None = None,
+    duration: float | None = None,
+) -> list[Score]:
+    """Its sounds, judged together over the length of the picture, or over its first `duration` seconds.
+
+    A sound that ends before the picture is silent from there on, and a note says so.
+    """
+    film = open_film(exhibit.video)
+    seconds = film.seconds if duration is None else min(film.seconds, duration)
+    read = [read_audio(path) for path in exhibit.heard]
+    reference = None if exhibit.reference is None else read_audio(exhibit.reference)
+    plan = thoughts(exhibit.video)
+    case = case_of(panel, film, plan, seconds, None if reference is None else fit_length(reference, seconds))
+    verdict = panel.judge(levelled([fit_length(audio, seconds) for audio in read]), case)
+    ratings = rated(verdict, weights or Weights())
+    return [
+        Score(
+            **rating.model_dump(),
+            video=str(exhibit.video),
+            sound=str(path),
+            planner=plan.provenance.planner,
+            notes=notes(audio, film.seconds, seconds),
+        )
+        for path, audio, rating in zip(exhibit.heard, read, ratings, strict=True)
+    ]
+
+
+def notes(audio: Audio, film: float, judged: float) -> tuple[str, ...]:
+    """What a user may want to know of a sound for `film` seconds of picture, of which `judged` count."""
+    found = []
+    if audio.duration < judged - DIFFERENT:
+        found.append(
+            f"it ends {judged - audio.duration:.2f} s before the picture: there it was judged as silent"
+        )
+    if audio.duration > film + DIFFERENT:
+        found.append(f"it is {audio.duration - film:.2f} s longer than the picture: the rest was not judged")
+    left, right = audio.samples
+    if torch.equal(left, right) and bool(left.any()):
+        found.append("both ears hear the same: it comes from the middle")
+    return tuple(found)
