@@ -12,6 +12,7 @@ from prismaudio.backends.embedded.judges import (
     WordsJudge,
     window_starts,
 )
+from prismaudio.backends.embedded.senses import Senses
 from prismaudio.backends.embedded.text import WordTable
 from prismaudio.models.hearing import hear, heard_azimuth, overload_marks
 from prismaudio.models.judges import (
@@ -47,22 +48,22 @@ def film(seconds: float) -> Frames:
 @pytest.mark.parametrize("azimuth", [-0.8, -0.3, 0.0, 0.5, 0.9])
 def test_a_panned_sound_is_heard_where_it_was_put(azimuth: float):
     mono = noise(1.0)[0].numpy()
-    heard, energy = heard_azimuth(torch.from_numpy(pan(mono, np.array([azimuth], np.float32))))
+    heard, energy = heard_azimuth(torch.from_numpy(pan(mono, np.array([azimuth], np.float32)))[None])
     assert heard.shape == energy.shape
-    assert heard[2:-2].median().item() == pytest.approx(azimuth, abs=0.06)
+    assert heard[0, 2:-2].median().item() == pytest.approx(azimuth, abs=0.06)
 
 
 def test_clipping_leaves_marks_and_loudness_does_not():
     clean = torch.sin(torch.arange(RATE) * 0.05) * torch.linspace(0.1, 1, RATE)
-    clean = torch.stack([clean, clean])
+    clean = torch.stack([clean, clean])[None]
     clipped = clean.clamp(-0.3, 0.3)
     torch.testing.assert_close(overload_marks(clean), overload_marks(clean * 0.1), atol=1e-4, rtol=0)
-    assert (overload_marks(clipped)[1:] > overload_marks(clean)[1:] + 0.1).all()
-    assert torch.equal(overload_marks(torch.zeros(2, 100)), torch.zeros(4))
+    assert (overload_marks(clipped)[:, 1:] > overload_marks(clean)[:, 1:] + 0.1).all()
+    assert torch.equal(overload_marks(torch.zeros(1, 2, 100)), torch.zeros(1, 4))
 
 
 def test_mel_frames_come_a_hundred_times_a_second():
-    assert hear(noise(3.0)).mel.shape == (80, 301)
+    assert hear(noise(3.0)[None]).mel.shape == (1, 80, 301)
 
 
 @pytest.mark.parametrize("early", [-50, -7, 0, 12, 52])
@@ -131,3 +132,16 @@ def test_nothing_seen_has_no_place():
     with torch.no_grad():
         network.layers[-1].bias[-1] = -20.0  # type: ignore[index,union-attr]  # nothing ever sounds
     assert SeenPlaceJudge(network).score(sounds(2), film(4.5)).isnan().all()
+
+
+def test_senses_hear_and_see_anew_what_changed():
+    senses, heard = Senses(), sounds(2)
+    first = senses.hear(heard)
+    assert senses.hear(heard) is first
+    assert senses.hear(sounds(2)) is not first
+    heard.samples[0] = 0
+    assert senses.hear(heard) is not first
+    frames = film(1.0)
+    seen = senses.watch(frames)
+    assert senses.watch(Frames(frames.images.copy(), 25.0)) is seen
+    assert senses.watch(Frames(frames.images[::-1].copy(), 25.0)) is not seen

@@ -33,6 +33,7 @@ from prismaudio.generation.thinking import Job
 from prismaudio.stages import Progress, Stages
 
 By = Literal["total", "semantic", "temporal", "aesthetic", "spatial"]
+NOBODY = NotAvailable("a dimension", "nobody was asked")
 
 
 class Choice(Config):
@@ -143,14 +144,13 @@ def best_of_many(
 
 def check_panel(panel: Panel, choice: Choice) -> None:
     """Raise unless somebody can say what is to be chosen by."""
-    needed = (
-        [name for name in DIMENSIONS if getattr(choice.weights, name)] if choice.by == TOTAL else [choice.by]
-    )
-    missing = {name: panel.members.get(name) for name in needed}
-    if all(member is None or isinstance(member, NotAvailable) for member in missing.values()):
-        why = "; ".join(f"{name} is {member}" for name, member in missing.items())
+    counting = [name for name in DIMENSIONS if getattr(choice.weights, name)]
+    wanted = counting if choice.by == TOTAL else [choice.by]
+    asked = {name: panel.members.get(name, NOBODY) for name in wanted}
+    if all(isinstance(member, NotAvailable) for member in asked.values()):
+        why = "; ".join(f"{name} is {member}" for name, member in asked.items())
         raise NoJudge(
-            f"nobody can choose by {choice.by}: {why}; name another judge, or choose by another dimension"
+            f"nobody can choose by {choice.by}: {why}; name other judges, or choose by something else"
         )
 
 

@@ -9,6 +9,7 @@ from prismaudio.backends.availability import available
 from prismaudio.backends.base import Sounds
 from prismaudio.backends.embedded.interaural import InterauralJudge
 from prismaudio.backends.embedded.judges import load_cleanness, load_offset, load_seen_place, load_words
+from prismaudio.backends.embedded.senses import Senses
 from prismaudio.backends.pretrained.audiobox import HUB_ID as AUDIOBOX
 from prismaudio.backends.pretrained.audiobox import AudioboxJudge
 from prismaudio.backends.pretrained.laion_clap import HUB_ID as LAION_CLAP
@@ -93,14 +94,15 @@ def weights_of(text: str) -> Weights:
 
 def choose_panel(judges: Judges = EMBEDDED) -> Panel:
     """A judge who cannot be had is `NotAvailable` in the panel; an unknown name is an error."""
+    senses = Senses()
     builders = {
-        dimension: _builder(dimension, getattr(judges, dimension), judges) for dimension in DIMENSIONS
+        dimension: _builder(dimension, getattr(judges, dimension), judges, senses) for dimension in DIMENSIONS
     }
     members = {dimension: available(dimension, build) for dimension, build in builders.items()}
     return Panel(members, judges.scaling)
 
 
-def _builder(dimension: str, wanted: str, judges: Judges) -> Callable[[], Reward]:
+def _builder(dimension: str, wanted: str, judges: Judges, senses: Senses) -> Callable[[], Reward]:
     kind, _, where = (part.strip() for part in wanted.partition(":"))
     if kind not in KNOWN[dimension]:
         raise UnknownChoice(f"judge of the {dimension} dimension", kind, KNOWN[dimension])
@@ -109,14 +111,14 @@ def _builder(dimension: str, wanted: str, judges: Judges) -> Callable[[], Reward
     if kind == "off":
         return _nobody
     make = {"semantic": _words, "temporal": _time, "aesthetic": _quality, "spatial": _place}[dimension]
-    return lambda: make(kind, where, judges)
+    return lambda: make(kind, where, judges, senses)
 
 
 def _nobody() -> Reward:
     raise NoJudge("nobody was asked")
 
 
-def _words(kind: str, where: str, judges: Judges) -> Reward:
+def _words(kind: str, where: str, judges: Judges, senses: Senses) -> Reward:
     match kind:
         case "ms-clap":
             judge = MSCLAPJudge.from_pretrained(where or MS_CLAP, device=judges.device)
@@ -128,21 +130,21 @@ def _words(kind: str, where: str, judges: Judges) -> Reward:
             return WordsReward(load_words(_folder(where)), judges.scaling, whole=judges.whole_text)
 
 
-def _time(kind: str, where: str, judges: Judges) -> Reward:
+def _time(kind: str, where: str, judges: Judges, senses: Senses) -> Reward:
     if kind == "synchformer":
         judge = SynchformerJudge.from_pretrained(where or SYNCHFORMER, device=judges.device)
         return TimeReward(judge, judges.scaling)
-    return TimeReward(load_offset(_folder(where)), judges.scaling)
+    return TimeReward(load_offset(_folder(where), senses), judges.scaling)
 
 
-def _quality(kind: str, where: str, judges: Judges) -> Reward:
+def _quality(kind: str, where: str, judges: Judges, senses: Senses) -> Reward:
     if kind == "audiobox":
         judge = AudioboxJudge.from_pretrained(where or AUDIOBOX, device=judges.device)
         return QualityReward(judge, judges.scaling)
-    return QualityReward(load_cleanness(_folder(where)), judges.scaling)
+    return QualityReward(load_cleanness(_folder(where), senses), judges.scaling)
 
 
-def _place(kind: str, where: str, judges: Judges) -> Reward:
+def _place(kind: str, where: str, judges: Judges, senses: Senses) -> Reward:
     match kind:
         case "crw":
             if not where:
@@ -159,7 +161,7 @@ def _place(kind: str, where: str, judges: Judges) -> Reward:
         case "gcc+ild":
             return ReferenceReward(InterauralJudge("both"))
         case _:
-            return SeenPlaceReward(load_seen_place(_folder(where)))
+            return SeenPlaceReward(load_seen_place(_folder(where), senses))
 
 
 def _folder(where: str) -> Path:

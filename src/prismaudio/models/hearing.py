@@ -1,6 +1,6 @@
 """What the embedded judges hear of a sound: energy over time and frequency, direction, and the marks of overload.
 
-Shapes: N samples at 44.1 kHz, M mel bands, K frames at 100 Hz, T steps of 46 ms.
+Shapes: B sounds, N samples at 44.1 kHz, M mel bands, K frames at 100 Hz, T steps of 46 ms.
 """
 
 from typing import NamedTuple
@@ -24,45 +24,45 @@ SILENT = 1e-6  # of full scale, a peak below which nothing is heard
 
 
 class Heard(NamedTuple):
-    """One sound, for all judges."""
+    """What is heard of sounds, for all judges."""
 
-    mel: Tensor  # (M, K) nats, of the mean power of the channels
-    azimuth: Tensor  # (T,) -1 left to 1 right, by level and delay together
-    energy: Tensor  # (T,) power of both ears
-    marks: Tensor  # (4,) crest factor and shares of samples near the peak, about -1 to 1
+    mel: Tensor  # (B, M, K) nats, of the mean power of the channels
+    azimuth: Tensor  # (B, T) -1 left to 1 right, by level and delay together
+    energy: Tensor  # (B, T) power of both ears
+    marks: Tensor  # (B, 4) crest factor and shares of samples near the peak, about -1 to 1
 
 
 def hear(samples: Tensor) -> Heard:
-    """samples: (2, N) at 44.1 kHz, full scale 1"""
+    """samples: (B, 2, N) at 44.1 kHz, full scale 1; each is heard as if it were alone"""
     samples = samples.float()
-    power = (stft(samples, SIZE, HOP).abs() ** 2).mean(dim=0)
+    power = (stft(samples, SIZE, HOP).abs() ** 2).mean(dim=1)
     mel = log_mel(power, mel_filters(MEL_BANDS, SIZE, SAMPLE_RATE))
     azimuth, energy = heard_azimuth(samples)
     return Heard(mel, azimuth, energy, overload_marks(samples))
 
 
 def heard_azimuth(samples: Tensor) -> tuple[Tensor, Tensor]:
-    """samples: (2, N) -> azimuth (T,) in [-1, 1], mean of level difference and delay, and power (T,)
+    """samples: (B, 2, N) -> azimuth (B, T) in [-1, 1], mean of level difference and delay, and power (B, T)
 
     12 dB and 0.6 ms are the edge of the screen (`models.stereo`, the stage's convention).
     """
     step = STEREO_HOP * STEREO_FRAMES
     padded = F.pad(samples, (0, -samples.shape[-1] % step))
     spectrum = stft(padded, SIZE, STEREO_HOP)[..., :-1]
-    image = analyse(spectrum[None], SAMPLE_RATE, STEREO_FRAMES)
-    power = reduce(spectrum.abs() ** 2, "ear f (t k) -> ear t", "sum", k=STEREO_FRAMES)
+    image = analyse(spectrum, SAMPLE_RATE, STEREO_FRAMES)
+    power = reduce(spectrum.abs() ** 2, "b ear f (t k) -> ear b t", "sum", k=STEREO_FRAMES)
     left, right = power.clamp(min=1e-12)
     level = 10 * torch.log10(right / left) / 12.0
-    azimuth = (level.clamp(-1, 1) + image.delay[0, 0].clamp(-1, 1)) / 2
+    azimuth = (level.clamp(-1, 1) + image.delay[:, 0].clamp(-1, 1)) / 2
     return azimuth, left + right
 
 
 def overload_marks(samples: Tensor) -> Tensor:
-    """samples: (2, N) -> (4,): what hard clipping does to a waveform and no spectrum shows well."""
-    level = samples.abs()
-    peak = level.max()
-    if peak < SILENT:
-        return torch.zeros(MARKS)
-    rms = samples.square().mean().sqrt()
-    shares = [torch.log10((level > share * peak).float().mean() + 1e-6) / 3 + 1 for share in NEAR_PEAK]
-    return torch.stack([torch.log10(peak / rms.clamp(min=SILENT)) - 1, *shares])
+    """samples: (B, 2, N) -> (B, 4): what hard clipping does to a waveform and no spectrum shows well; 0 for silence"""
+    level = samples.abs().flatten(1)
+    peak = level.amax(dim=1)
+    rms = level.square().mean(dim=1).sqrt()
+    crest = torch.log10(peak / rms.clamp(min=SILENT)) - 1
+    near = [(level > share * peak[:, None]).float().mean(dim=1) for share in NEAR_PEAK]
+    marks = torch.stack([crest, *(torch.log10(share + 1e-6) / 3 + 1 for share in near)], dim=1)
+    return torch.where(peak[:, None] < SILENT, 0.0, marks)

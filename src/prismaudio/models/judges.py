@@ -15,13 +15,14 @@ from prismaudio.models.sound_classifier import ResidualBlock
 OFFSETS = 21  # from -2 to 2 seconds by 0.2, as the published judge has them (spec rewards.md 1.2)
 MOTION_RATE = 25
 FRAMES_PER_OFFSET = 5  # 0.2 s
-DYNAMIC_RANGE = 8.0  # nats below the loudest moment that are heard
+HEARD = 8.0  # nats below the loudest moment: 70 dB
+NOTICED = 16.0  # by a judge of noise: 140 dB
 
 
-def relative(mel: Tensor) -> Tensor:
-    """(B, M, K) nats -> about [-1, 1], 1 at the loudest moment: no judge hears how loud a file was saved."""
+def relative(mel: Tensor, reach: float = HEARD) -> Tensor:
+    """(B, M, K) nats -> [-1, 1], 1 at the loudest moment: no judge hears how loud a file was saved."""
     loudest = mel.amax(dim=(1, 2), keepdim=True)
-    return (mel - loudest).clamp(min=-DYNAMIC_RANGE) / (DYNAMIC_RANGE / 2) + 1
+    return (mel - loudest).clamp(min=-reach) / (reach / 2) + 1
 
 
 class AudioTextNetwork(nn.Module):
@@ -136,7 +137,7 @@ class QualityNetwork(nn.Module):
 
     def forward(self, mel: Tensor, marks: Tensor) -> Tensor:
         """mel: (B, M, K), marks: (B, 4) -> (B,) in [0, 1]"""
-        x = (mel + 8) / 4
+        x = relative(mel, NOTICED)
         frames = self.frames(x)
         floor, middle, top = x.quantile(torch.tensor([0.05, 0.5, 0.95], device=x.device), dim=-1)
         spectrum = self.spectrum(torch.cat([floor, middle, top], dim=1))

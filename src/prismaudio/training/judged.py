@@ -62,8 +62,8 @@ def judged_scene(index: int, split: Split, corpus: Corpus, config: JudgedConfig)
     for number in range(config.takes):
         performed = draw_scene(config.seed, index, split, corpus, config.stage, number)
         performed = other_quality(performed, (config.seed, index, number)) if number else performed
-        heard = hear(torch.from_numpy(mix(performed)))
-        takes.append(Take(heard.mel.half(), heard.marks, planted(performed)))
+        heard = hear(torch.from_numpy(mix(performed))[None])
+        takes.append(Take(heard.mel[0].half(), heard.marks[0], planted(performed)))
     return JudgedScene(scene.plan(corpus), MotionEncoder().encode(render(scene)).half(), tuple(takes))
 
 

@@ -15,13 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from prismaudio.backends.base import Sounds, Unjudgeable
-from prismaudio.backends.embedded.motion import MotionEncoder
+from prismaudio.backends.embedded.senses import Senses, at_own_rate
 from prismaudio.backends.embedded.text import WordTable
 from prismaudio.backends.pretrained.digest import sha256
 from prismaudio.backends.synchrony import Synchrony
-from prismaudio.media.preprocess import View
 from prismaudio.models.checkpoints import load_weights
-from prismaudio.models.hearing import FRAME_RATE, SAMPLE_RATE, Heard, hear
+from prismaudio.models.hearing import FRAME_RATE, SAMPLE_RATE, STEREO_FRAMES, STEREO_HOP
 from prismaudio.models.judges import (
     MOTION_RATE,
     AudioTextNetwork,
@@ -29,11 +28,11 @@ from prismaudio.models.judges import (
     QualityNetwork,
     SeenPlaceNetwork,
 )
-from prismaudio.models.resampling import resample
 from prismaudio.models.sound_classifier import classifier_mel, loud_windows
 from prismaudio.types import Frames
 
 WINDOW = 4.0  # seconds that the judges of time and quality hear at once, as in training
+STEP = STEREO_HOP * STEREO_FRAMES  # samples
 UNHEARD = 1e-3  # of the mean power, below which a moment has no direction
 LEAST_SEEN = 0.3  # probability from which something seen sounds
 LEAST_MOMENTS = 3  # at which direction is both seen and heard
@@ -94,19 +93,19 @@ class OffsetJudge(_Judge):
     name = "embedded-offset"
     preparation = "44.1 kHz mel at 100 Hz, motion at 25 Hz, first and last 4 s and what lies between"
 
-    def __init__(self, network: OffsetNetwork, digest: str = "") -> None:
+    def __init__(self, network: OffsetNetwork, digest: str = "", senses: Senses | None = None) -> None:
         super().__init__(network, digest)
         self.network = network
-        self.motion = MotionEncoder()
-        self.view = View(self.motion.fps, *self.motion.frame_size, fit="stretch")
+        self.senses = senses or Senses()
+        self.view = self.senses.view
 
     def score(self, sounds: Sounds, frames: Frames) -> Synchrony:
         """Many sounds for one film, seen through `view`; `Unjudgeable` if either is shorter than a second"""
         seconds = min(sounds.duration, frames.duration)
         if seconds < 1:
             raise Unjudgeable(f"{seconds:.2f} s are too short to judge synchrony; give at least 1 s")
-        motion = self.motion.encode(frames)
-        mels = torch.stack([heard.mel for heard in perceived(sounds)])
+        motion = self.senses.watch(frames)
+        mels = self.senses.hear(sounds).mel
         starts = window_starts(seconds)
         logits = []
         for start in starts:
@@ -124,17 +123,17 @@ class CleannessJudge(_Judge):
     axes: tuple[str, ...] = ("cleanness",)
     preparation = "44.1 kHz mel at 100 Hz, mean over windows of 4 s"
 
-    def __init__(self, network: QualityNetwork, digest: str = "") -> None:
+    def __init__(self, network: QualityNetwork, digest: str = "", senses: Senses | None = None) -> None:
         super().__init__(network, digest)
         self.network = network
+        self.senses = senses or Senses()
 
     def score(self, sounds: Sounds) -> Tensor:
         """-> (B, 1), 0 ruined to 1 clean"""
-        heard = perceived(sounds)
-        mels, marks = torch.stack([h.mel for h in heard]), torch.stack([h.marks for h in heard])
+        heard = self.senses.hear(sounds)
         length = round(min(WINDOW, sounds.duration) * FRAME_RATE)
         found = [
-            self.network(mels[..., round(start * FRAME_RATE) :][..., :length], marks)
+            self.network(heard.mel[..., round(start * FRAME_RATE) :][..., :length], heard.marks)
             for start in window_starts(sounds.duration)
         ]
         return torch.stack(found).mean(dim=0)[:, None]
@@ -146,42 +145,27 @@ class SeenPlaceJudge(_Judge):
     name = "embedded-seen-place"
     preparation = "level and delay in steps of 46 ms, motion at 25 Hz"
 
-    def __init__(self, network: SeenPlaceNetwork, digest: str = "") -> None:
+    def __init__(self, network: SeenPlaceNetwork, digest: str = "", senses: Senses | None = None) -> None:
         super().__init__(network, digest)
         self.network = network
-        self.motion = MotionEncoder()
-        self.view = View(self.motion.fps, *self.motion.frame_size, fit="stretch")
+        self.senses = senses or Senses()
+        self.view = self.senses.view
 
     def score(self, sounds: Sounds, frames: Frames) -> Tensor:
         """-> (B,) 0 to 1, one minus half the mean distance of seen and heard azimuth; NaN if nothing seen sounds"""
-        scores = []
-        for heard, seen, weight in self.azimuths(sounds, frames):
-            far = (weight * (heard - seen).abs()).sum() / weight.sum() / 2
-            scores.append(1 - far if int((weight > 0).sum()) >= LEAST_MOMENTS else torch.tensor(torch.nan))
-        return torch.stack(scores)
+        heard, seen, weight = self.azimuths(sounds, frames)
+        far = (weight * (heard - seen).abs()).sum(dim=-1) / weight.sum(dim=-1) / 2
+        return torch.where((weight > 0).sum(dim=-1) >= LEAST_MOMENTS, 1 - far, torch.nan)
 
-    def azimuths(self, sounds: Sounds, frames: Frames) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """Of each sound: azimuth heard, azimuth seen and how much the moment counts, (T,) each, in steps of 46 ms"""
-        places, sounding = (x[0] for x in self.network.azimuth(self.motion.encode(frames)[None]))
-        found = []
-        for heard in perceived(sounds):
-            moments = ((torch.arange(len(heard.azimuth)) + 0.5) * 2048 / SAMPLE_RATE * MOTION_RATE).long()
-            moments = moments.clamp(max=len(places) - 1)
-            seen, probable = places[moments], sounding[moments]
-            audible = heard.energy > UNHEARD * heard.energy.mean()
-            weight = heard.energy.sqrt() * probable * audible * (probable > LEAST_SEEN)
-            found.append((heard.azimuth, seen, weight))
-        return found
-
-
-def at_own_rate(sounds: Sounds) -> Tensor:
-    """-> (B, 2, N) at 44.1 kHz; a mono sound comes from both sides alike"""
-    samples = resample(sounds.samples.float(), sounds.sample_rate, SAMPLE_RATE)
-    return samples.expand(-1, 2, -1) if samples.shape[1] == 1 else samples
-
-
-def perceived(sounds: Sounds) -> list[Heard]:
-    return [hear(samples) for samples in at_own_rate(sounds)]
+    def azimuths(self, sounds: Sounds, frames: Frames) -> tuple[Tensor, Tensor, Tensor]:
+        """In steps of 46 ms: azimuth heard (B, T), azimuth seen (T,), and how much the moment counts (B, T)"""
+        places, sounding = (x[0] for x in self.network.azimuth(self.senses.watch(frames)[None]))
+        heard = self.senses.hear(sounds)
+        moments = (torch.arange(heard.azimuth.shape[-1]) + 0.5) * STEP / SAMPLE_RATE * MOTION_RATE
+        moments = moments.long().clamp(max=len(places) - 1)
+        seen, probable = places[moments], sounding[moments]
+        audible = heard.energy > UNHEARD * heard.energy.mean(dim=-1, keepdim=True)
+        return heard.azimuth, seen, heard.energy.sqrt() * probable * audible * (probable > LEAST_SEEN)
 
 
 def window_starts(seconds: float) -> list[float]:
@@ -205,19 +189,19 @@ def load_words(folder: Path) -> WordsJudge:
     return WordsJudge(network, WordTable(), _load(folder, "words", network))
 
 
-def load_offset(folder: Path) -> OffsetJudge:
+def load_offset(folder: Path, senses: Senses | None = None) -> OffsetJudge:
     network = OffsetNetwork()
-    return OffsetJudge(network, _load(folder, "offset", network))
+    return OffsetJudge(network, _load(folder, "offset", network), senses)
 
 
-def load_cleanness(folder: Path) -> CleannessJudge:
+def load_cleanness(folder: Path, senses: Senses | None = None) -> CleannessJudge:
     network = QualityNetwork()
-    return CleannessJudge(network, _load(folder, "cleanness", network))
+    return CleannessJudge(network, _load(folder, "cleanness", network), senses)
 
 
-def load_seen_place(folder: Path) -> SeenPlaceJudge:
+def load_seen_place(folder: Path, senses: Senses | None = None) -> SeenPlaceJudge:
     network = SeenPlaceNetwork()
-    return SeenPlaceJudge(network, _load(folder, "place", network))
+    return SeenPlaceJudge(network, _load(folder, "place", network), senses)
 
 
 def _load(folder: Path, name: str, network: torch.nn.Module) -> str:

@@ -1,0 +1,45 @@
+"""What the embedded judges share: a film is watched once, and sounds are heard once, however many judges there are.
+
+Shapes: B sounds, N samples, V motion frames at 25 Hz, D motion features.
+"""
+
+from torch import Tensor
+
+from prismaudio.backends.base import Sounds
+from prismaudio.backends.content_cache import ContentCache, content_key
+from prismaudio.backends.embedded.motion import MotionEncoder
+from prismaudio.media.preprocess import View
+from prismaudio.models.hearing import SAMPLE_RATE, Heard, hear
+from prismaudio.models.resampling import resample
+from prismaudio.types import Frames
+
+FILMS = 256  # kept in memory; 33 kB for 9 s each
+
+
+class Senses:
+    """Eyes and ears of a panel. Films are kept by content; of sounds, the last batch."""
+
+    def __init__(self) -> None:
+        self._eyes = MotionEncoder()
+        self.view = View(self._eyes.fps, *self._eyes.frame_size, fit="stretch")
+        self._films = ContentCache(in_memory=FILMS)
+        self._last: tuple[Tensor, int, Heard] | None = (
+            None  # samples, how often they were changed, what was heard
+        )
+
+    def watch(self, frames: Frames) -> Tensor:
+        """A film seen through `view` -> (V, D)"""
+        return self._films.get(content_key(frames, self._eyes.name), lambda: self._eyes.encode(frames))
+
+    def hear(self, sounds: Sounds) -> Heard:
+        """Of stereo or mono sounds at any rate."""
+        samples = sounds.samples
+        if self._last is None or self._last[0] is not samples or self._last[1] != samples._version:
+            self._last = samples, samples._version, hear(at_own_rate(sounds))
+        return self._last[2]
+
+
+def at_own_rate(sounds: Sounds) -> Tensor:
+    """-> (B, 2, N) at 44.1 kHz; a mono sound comes from both sides alike"""
+    samples = resample(sounds.samples.float(), sounds.sample_rate, SAMPLE_RATE)
+    return samples.expand(-1, 2, -1) if samples.shape[1] == 1 else samples
