@@ -34,7 +34,9 @@ class Choosing(NamedTuple):
         from prismaudio.cli.outputs import check_output
 
         if self.card is not None and len(videos) * self.choice.keep > 1:
-            raise typer.BadParameter(f"--card {self.card.name} is one file; several sounds have cards beside them")
+            raise typer.BadParameter(
+                f"--card {self.card.name} is one file; several sounds have cards beside them"
+            )
         for sound in sounds:
             check_output(self.card_of(sound), (".json",), force=force, source=videos[0])
 
@@ -50,7 +52,7 @@ def choosing(
 ) -> Choosing | None:
     """What the options ask for; None without --candidates. `rules`: as of `cli.judges.panel_of`"""
     from prismaudio.cli.judges import panel_of
-    from prismaudio.generation.candidates import Choice
+    from prismaudio.generation.candidates import Choice, check_panel
     from prismaudio.generation.judging import weights_of
 
     if candidates is None:
@@ -60,7 +62,9 @@ def choosing(
     if takes > 1:
         raise typer.BadParameter("--takes keeps all, --candidates the best; give one of them")
     values = {"candidates": candidates, "keep": keep, "by": by, "weights": weights_of(weights)}
-    return Choosing(Choice.parse(values, source="--candidates"), panel_of(**rules), card)
+    choice, panel = Choice.parse(values, source="--candidates"), panel_of(**rules)
+    check_panel(panel, choice)
+    return Choosing(choice, panel, card)
 
 
 def deliver_best(

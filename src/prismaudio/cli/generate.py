@@ -172,9 +172,7 @@ def generate(
     seeds = [seed + number for number in range(made)]
     outs = sound_paths(videos, seeds, out)
     beside = Beside(audio, save_plan, picture)
-    check_outputs(
-        dict(zip(outs, [video for video in videos for _ in seeds], strict=True)), force=force
-    )
+    check_outputs(dict(zip(outs, [video for video in videos for _ in seeds], strict=True)), force=force)
     beside.check(len(videos) * (takes if chosen is None else keep), videos[0], force=force)
     if chosen is not None:
         chosen.check(outs, videos, force=force)

@@ -22,6 +22,7 @@ from prismaudio.cli import (
     generate,
     listen,
     plan,
+    score,
     stage,
     train,
 )
@@ -47,6 +48,7 @@ app = typer.Typer(
 for command, summary in (
     (generate.generate, "Give a video its sound."),
     (plan.plan, "Write down what a video should sound like."),
+    (score.score, "Say what the sound of a video is worth."),
     (stage.stage, "Make short films whose sounds are known."),
     (annotate.annotate, "Let a planner write down the sound of many videos, to learn from."),
     (train.train, "Train the embedded model or a part of it."),

@@ -60,7 +60,9 @@ Language = Annotated[
 ]
 JudgesName = Annotated[
     str,
-    typer.Option("--judges", help="Who scores: embedded, or published (fetched when needed).", metavar="NAME"),
+    typer.Option(
+        "--judges", help="Who scores: embedded, or published (fetched when needed).", metavar="NAME"
+    ),
 ]
 JudgeChanges = Annotated[
     list[str] | None,

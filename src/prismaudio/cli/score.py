@@ -1,13 +1,13 @@
 """`prismaudio score`: what the sound of a video is worth, in four dimensions."""
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from prismaudio.cli.options import (
     Device,
-    Duration,
     Fallback,
     Force,
     Hint,
@@ -24,8 +24,7 @@ from prismaudio.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from prismaudio.generation.exhibits import Exhibit, Thoughts
-    from prismaudio.planning.base import Planner
+    from prismaudio.generation.exhibits import Thoughts
 
 
 def score(
@@ -78,21 +77,35 @@ def score(
     from prismaudio.cli.outputs import check_output
     from prismaudio.cli.planners import planner_of
     from prismaudio.cli.progress import ProgressBar
-    from prismaudio.generation.exhibits import Exhibit, score_all
+    from prismaudio.dimensions.plan import Plan
+    from prismaudio.generation.exhibits import Exhibit, given, score_all
     from prismaudio.generation.judging import weights_of
+    from prismaudio.generation.pipeline import VideoToAudio
 
     if len(videos) > 1 and (audio or reference or plan):
         raise typer.BadParameter("--audio, --reference and --plan are of one video; score the others apart")
     check_output(json, (".json",), force=force, source=videos[0])
     shares, panel = weights_of(weights), panel_of(judges, judge, scaling, device)
     exhibits = [Exhibit(video, tuple(audio or ()), reference) for video in videos]
-    wishes = {"prompt": prompt, "hint": hint, "language": language, "duration": duration}
-    thoughts = thinker(plan, planner_of(planner, fallback, planner_set), model, device, wishes)
     with ProgressBar() as progress:
+        if plan is None:
+            thinking = planner_of(planner, fallback, planner_set)
+            pipeline = VideoToAudio.from_pretrained(model, planner=thinking, device=device, progress=progress)
+            thoughts: Thoughts = partial(
+                pipeline.plan,
+                prompt=prompt,
+                hint=hint,
+                language=language,
+                duration=duration,
+                progress=progress,
+            )
+        else:
+            thoughts = given(Plan.load(plan), prompt)
         report = score_all(exhibits, panel, thoughts, weights=shares, duration=duration, progress=progress)
     if json is not None:
         report.save(json)
-    typer.echo(report.table())
+    if report.scores:
+        typer.echo(report.table())
     for found in report.scores:
         print_notes([f"{found.sound}: {note}" for note in found.notes])
     for error in report.failures.values():

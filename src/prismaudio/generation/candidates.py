@@ -4,7 +4,7 @@ What choosing gains in the judges it chose by says nothing of others: `prismaudi
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import PositiveInt, model_validator
@@ -78,7 +78,6 @@ class Best:
     kept: tuple[Kept, ...]
     ratings: Mapping[int, Rated]  # seed -> of all candidates, best first
     notes: tuple[str, ...]
-    seconds: float  # that judging took
 
     def table(self) -> str:
         """A line for every candidate, best first; those that were kept are marked."""
@@ -103,10 +102,12 @@ def best_of(
     choice = choice or Choice()
     check_panel(panel, choice)
     jobs = [job._replace(seed=job.seed + number) for number in range(choice.candidates)]
-    takes = pipeline.batch(jobs, progress=progress, **choices)
+    made = pipeline.batch(jobs, progress=progress, **choices)
     stages = Stages(progress)
     with stages.stage("judge"):
-        ratings = judge_takes(panel, takes, asked_for(takes[0].plan, job), choice.weights)
+        ratings = judge_takes(panel, made, asked_for(made[0].plan, job), choice.weights)
+    timings = made[0].timings | stages.timings
+    takes = [replace(take, timings=timings) for take in made]
     order = ranking([rating.figure(choice.by) for rating in ratings])
     told = remarks([ratings[number] for number in order], choice)
     rules, mean = Rules.of(panel, choice.weights), mean_rewards(ratings)
@@ -128,7 +129,7 @@ def best_of(
         for rank, number in enumerate(order[: choice.keep], start=1)
     ]
     ranked = {takes[number].seed: ratings[number] for number in order}
-    return Best(tuple(kept), ranked, told, stages.timings["judge"])
+    return Best(tuple(kept), ranked, told)
 
 
 def best_of_many(

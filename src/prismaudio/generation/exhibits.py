@@ -3,7 +3,7 @@
 Shapes: B sounds of one film.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,9 @@ from prismaudio.errors import PrismAudioError
 from prismaudio.generation.cards import Rated, Rules, Saved, overview, rated
 from prismaudio.generation.judging import case_of, levelled
 from prismaudio.generation.pictures import open_film
+from prismaudio.generation.prompting import apply_prompt
 from prismaudio.media.audio import fit_length, read_audio
+from prismaudio.stages import Progress, Stages
 from prismaudio.types import Audio
 
 DIFFERENT = 0.1  # seconds by which a sound may miss its picture without a note
@@ -59,11 +61,10 @@ class ScoreReport(Saved):
         return "\n\n".join([*parts, str(self.rules)])
 
 
-class Unscored(NamedTuple):
-    """Why the sounds of a film were not judged."""
-
-    video: Path
-    error: PrismAudioError
+def given(plan: Plan, prompt: str = "") -> Thoughts:
+    """One plan for every video; words of a prompt replace its own, as in generation."""
+    told = apply_prompt(plan, prompt, None)
+    return lambda video: told
 
 
 def score_all(
@@ -73,22 +74,30 @@ def score_all(
     *,
     weights: Weights | None = None,
     duration: float | None = None,
-) -> Iterator[list[Score] | Unscored]:
-    """One result for each exhibit; one that cannot be read does not keep the others from being judged."""
+    progress: Progress | None = None,
+) -> ScoreReport:
+    """All exhibits; one that cannot be read is a failure of the report, and does not keep the others from it.
+
+    weights: of the dimensions in the total. duration: judge only the first so many seconds.
+    """
+    weights, stages = weights or Weights(), Stages(progress)
+    scores: list[Score] = []
+    failures: dict[str, str] = {}
     for exhibit in exhibits:
         try:
-            yield score(exhibit, panel, thoughts, weights=weights, duration=duration)
+            scores += score(exhibit, panel, thoughts, weights, duration, stages)
         except PrismAudioError as error:
-            yield Unscored(exhibit.video, error)
+            failures[str(exhibit.video)] = str(error)
+    return ScoreReport(rules=Rules.of(panel, weights), scores=tuple(scores), failures=failures)
 
 
 def score(
     exhibit: Exhibit,
     panel: Panel,
     thoughts: Thoughts,
-    *,
-    weights: Weights | None = None,
-    duration: float | None = None,
+    weights: Weights,
+    duration: float | None,
+    stages: Stages,
 ) -> list[Score]:
     """Its sounds, judged together over the length of the picture, or over its first `duration` seconds.
 
@@ -97,11 +106,11 @@ def score(
     film = open_film(exhibit.video)
     seconds = film.seconds if duration is None else min(film.seconds, duration)
     read = [read_audio(path) for path in exhibit.heard]
-    reference = None if exhibit.reference is None else read_audio(exhibit.reference)
+    reference = None if exhibit.reference is None else fit_length(read_audio(exhibit.reference), seconds)
     plan = thoughts(exhibit.video)
-    case = case_of(panel, film, plan, seconds, None if reference is None else fit_length(reference, seconds))
-    verdict = panel.judge(levelled([fit_length(audio, seconds) for audio in read]), case)
-    ratings = rated(verdict, weights or Weights())
+    with stages.stage("judge"):
+        case = case_of(panel, film, plan, seconds, reference)
+        verdict = panel.judge(levelled([fit_length(audio, seconds) for audio in read]), case)
     return [
         Score(
             **rating.model_dump(),
@@ -110,7 +119,7 @@ def score(
             planner=plan.provenance.planner,
             notes=notes(audio, film.seconds, seconds),
         )
-        for path, audio, rating in zip(exhibit.heard, read, ratings, strict=True)
+        for path, audio, rating in zip(exhibit.heard, read, rated(verdict, weights), strict=True)
     ]
 
 
