@@ -6,10 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prismaudio.cli.options import CorpusFolder, Device, DType, Force, Model
+from prismaudio.cli.options import (
+    CorpusFolder,
+    Device,
+    DType,
+    Force,
+    JudgeChanges,
+    JudgesName,
+    Model,
+    WeightsText,
+)
 
 if TYPE_CHECKING:
     from prismaudio.evaluation.arms import ArmsReport
+    from prismaudio.evaluation.candidates import CandidatesReport
     from prismaudio.evaluation.edits import EditsReport
     from prismaudio.evaluation.planner_report import PlannersReport
     from prismaudio.evaluation.report import Report
@@ -22,6 +32,7 @@ class Benchmark(StrEnum):
     EDITS = "edits"
     ARMS = "arms"
     PLANNERS = "planner"
+    CANDIDATES = "candidates"
 
 
 def evaluate(
@@ -29,7 +40,7 @@ def evaluate(
         Benchmark,
         typer.Argument(
             help="On what: held-out stage scenes, edits of their plans, or their plans in every arm of the ablation; "
-            "or what planners write of the scenes' pictures."
+            "or what planners write of the scenes' pictures; or what the best of several takes is worth."
         ),
     ],
     out: Annotated[
@@ -45,6 +56,16 @@ def evaluate(
         list[str] | None,
         typer.Option(help="Of 'planner': whom to measure; may be given again.", metavar="NAME"),
     ] = None,
+    candidates: Annotated[
+        int, typer.Option(help="Of 'candidates': takes of every scene, of which one is chosen.", min=2)
+    ] = 8,
+    from_picture: Annotated[
+        bool,
+        typer.Option("--from-picture", help="Of 'candidates': let the planner think; else the plan is true."),
+    ] = False,
+    judges: JudgesName = "embedded",
+    judge: JudgeChanges = None,
+    weights: WeightsText = "",
     model: Model = "embedded",
     device: Device = "auto",
     dtype: DType = "auto",
@@ -62,6 +83,7 @@ def evaluate(
       prismaudio evaluate edits --count 50      # is a moved hit heard where it went, and left as right?
       prismaudio evaluate arms --count 100      # are the thoughts used: none, random, monolithic, decomposed ...
       prismaudio evaluate planner --count 300 --planner embedded:perception --planner embedded:student
+      prismaudio evaluate candidates --count 24 --candidates 8      # is the best of eight better, and in what?
     """
     from prismaudio.cli.outputs import check_output
     from prismaudio.evaluation import systems
@@ -99,6 +121,19 @@ def evaluate(
 
         scenes = BenchmarkConfig(count=count, seed=seed)
         return show(run_arms(pipeline, Corpus.load(corpus), ArmsConfig(scenes=scenes), options), out)
+    if benchmark is Benchmark.CANDIDATES:
+        from prismaudio.cli.judges import panel_of
+        from prismaudio.evaluation.candidates import CandidatesConfig, run_candidates
+        from prismaudio.generation.judging import weights_of
+
+        setup = CandidatesConfig(
+            scenes=BenchmarkConfig(count=count, seed=seed),
+            candidates=candidates,
+            from_picture=from_picture,
+            weights=weights_of(weights),
+        )
+        panel = panel_of(judges, judge, "unit", device)
+        return show(run_candidates(pipeline, Corpus.load(corpus), panel, setup, options), out)
     made_by = pipeline.backends()
     report = run_stage_benchmark(
         {
@@ -113,7 +148,9 @@ def evaluate(
     return show(report, out)
 
 
-def show(report: "Report | EditsReport | ArmsReport | PlannersReport", out: Path | None) -> None:
+def show(
+    report: "Report | EditsReport | ArmsReport | PlannersReport | CandidatesReport", out: Path | None
+) -> None:
     """Keep the figures, and print them."""
     if out is not None:
         report.save(out)

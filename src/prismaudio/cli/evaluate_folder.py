@@ -30,7 +30,7 @@ def evaluations() -> None:
     """Measure generated sound: on scenes whose truth is known, or in plain folders of any system's files.
 
     \b
-      stage, edits, arms, planner
+      stage, edits, arms, planner, candidates
                      the model on held-out scenes; see: prismaudio evaluate stage --help
       folder         files of any system, with or without references, videos and texts
       compare        two reports of 'folder': is one system better?
