@@ -80,10 +80,11 @@ class WordsReward:
         self.judges = (judge,)
 
     def __call__(self, sounds: Sounds, case: Case) -> Opinion:
-        plan = case.plan.model_copy(update={"semantic": semantic.without_avoid(case.plan.semantic)})
-        text = plan.render("plain") if self.whole else plan.paragraphs()["semantic"]
-        if not text:
+        thought = semantic.without_avoid(case.plan.semantic)
+        if not semantic.names_something(thought):
             raise Unjudgeable("the plan says nothing of what sounds; name its events")
+        plan = case.plan.model_copy(update={"semantic": thought})
+        text = plan.render("plain") if self.whole else plan.paragraphs()["semantic"]
         cosine = self.judge.hear(sounds) @ self.judge.read([text])[0]
         if self.scaling == "published":
             return Opinion(semantic.published_reward(cosine, self.judge.sharpness), {"cosine": cosine})

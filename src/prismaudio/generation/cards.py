@@ -27,7 +27,7 @@ class Saved(Config):
     def save(self, path: Path) -> None:
         """Write JSON, whole or not at all; what could not be measured is null."""
         with replacing(path) as temporary:
-            temporary.write_text(self.model_dump_json(indent=1), encoding="utf-8")
+            temporary.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 class Rules(Config):

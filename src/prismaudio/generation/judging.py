@@ -13,9 +13,11 @@ from prismaudio.backends.embedded.senses import Senses
 from prismaudio.backends.pretrained.audiobox import HUB_ID as AUDIOBOX
 from prismaudio.backends.pretrained.audiobox import AudioboxJudge
 from prismaudio.backends.pretrained.laion_clap import HUB_ID as LAION_CLAP
+from prismaudio.backends.pretrained.laion_clap import TOKENIZER_ID as ROBERTA
 from prismaudio.backends.pretrained.laion_clap import LaionCLAPJudge
 from prismaudio.backends.pretrained.msclap import HUB_ID as MS_CLAP
 from prismaudio.backends.pretrained.msclap import MSCLAPJudge
+from prismaudio.backends.pretrained.msclap_text import HUB_ID as GPT2
 from prismaudio.backends.pretrained.stereocrw import StereoCRWJudge
 from prismaudio.backends.pretrained.synchformer_judge import HUB_ID as SYNCHFORMER
 from prismaudio.backends.pretrained.synchformer_judge import SynchformerJudge
@@ -121,10 +123,12 @@ def _nobody() -> Reward:
 def _words(kind: str, where: str, judges: Judges, senses: Senses) -> Reward:
     match kind:
         case "ms-clap":
-            judge = MSCLAPJudge.from_pretrained(where or MS_CLAP, device=judges.device)
+            words = _beside(where, GPT2)
+            judge = MSCLAPJudge.from_pretrained(where or MS_CLAP, words, device=judges.device)
             return WordsReward(judge, judges.scaling, whole=judges.whole_text)
         case "laion-clap":
-            other = LaionCLAPJudge.from_pretrained(where or LAION_CLAP, device=judges.device)
+            words = _beside(where, ROBERTA)
+            other = LaionCLAPJudge.from_pretrained(where or LAION_CLAP, words, device=judges.device)
             return WordsReward(other, judges.scaling, whole=judges.whole_text)
         case _:
             return WordsReward(load_words(_folder(where)), judges.scaling, whole=judges.whole_text)
@@ -162,6 +166,12 @@ def _place(kind: str, where: str, judges: Judges, senses: Senses) -> Reward:
             return ReferenceReward(InterauralJudge("both"))
         case _:
             return SeenPlaceReward(load_seen_place(_folder(where), senses))
+
+
+def _beside(where: str, tokenizer: str) -> str | Path:
+    """The tokenizer in the folder of the weights, if one is there; else the published one."""
+    folder = Path(where) if Path(where).is_dir() else Path(where).parent
+    return folder if where and (folder / "vocab.json").is_file() else tokenizer
 
 
 def _folder(where: str) -> Path:
