@@ -4,7 +4,6 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from command import Command
@@ -13,7 +12,7 @@ from media_clips import write_clip
 from panels import judge_files
 from small_judges import noise
 
-from prismaudio.dimensions.plan import DIMENSIONS
+from prismaudio.dimensions.plan import DIMENSIONS, Plan
 from prismaudio.media.audio import read_audio, write_audio
 from prismaudio.types import Audio
 
@@ -47,7 +46,7 @@ def test_the_sound_of_a_video_is_scored_in_four_dimensions(
     assert [line.split()[0] for line in lines[1:6]] == [*DIMENSIONS, "total"]
     assert "embedded-offset: desync" in lines[2]
     (score,) = figures(kept)
-    assert score["planner"] == "embedded"
+    assert score["planner"] == "embedded-planner"
     assert all(0 <= score["rewards"][name] <= 1 for name in DIMENSIONS)
     assert set(json.loads(kept.read_text())["rules"]["versions"]) == {
         "embedded-audio-text",
@@ -79,7 +78,7 @@ def test_other_sounds_are_judged_beside_each_other_by_a_plan(
     assert outcome.code == 0
     assert outcome.out.splitlines()[-3].startswith(str(second))  # one line each at the end
     true, other = figures(kept)
-    assert true["planner"] == "the truth" or true["planner"]  # who wrote the plan that came with the scene
+    assert true["planner"] == Plan.load(plan).provenance.planner
     assert true["total"] == true["rewards"]["spatial"] > 0.95
     assert other["rewards"]["spatial"] < 0.8
     alone = clip.with_name("alone.json")
@@ -180,10 +179,10 @@ def test_options_of_one_video_are_refused_for_several(prismaudio: Command, clip:
 
 def test_a_part_of_the_film_can_be_judged(prismaudio: Command, clip: Path, plan: Path, judges: list[str]):
     kept = clip.with_suffix(".json")
-    samples = np.array(read_audio(clip).samples)
+    samples = read_audio(clip).samples.clone()
     samples[:, 44100 + 4410 :] = 0
     cut = clip.with_name("cut.wav")
-    write_audio(cut, Audio(torch.from_numpy(samples), 44100), "FLOAT")
+    write_audio(cut, Audio(samples, 44100), "FLOAT")
     whole = clip.with_name("whole.wav")
     write_audio(whole, read_audio(clip), "FLOAT")
     outcome = prismaudio(
