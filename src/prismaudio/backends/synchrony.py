@@ -32,6 +32,11 @@ class Synchrony(NamedTuple):
         """-> (B,) seconds, 0 to 2, lower is better: the DeSync of av-benchmark, of the first and the last window"""
         return self.offsets[:, [0, -1]].abs().mean(dim=-1)
 
+    def together(self) -> Tensor:
+        """-> (B,) seconds: the offset that all windows together hold for the likeliest, as if it were one for all"""
+        votes = self.logits.float().log_softmax(dim=-1).sum(dim=1)
+        return offset_grid().to(votes.device)[votes.argmax(dim=-1)]
+
     def expected(self) -> Tensor:
         """-> (B,) 0 to 1: one minus the expected |offset| over 2 s, of all windows (spec rewards.md 1.2)
 

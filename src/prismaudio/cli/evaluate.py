@@ -6,21 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from prismaudio.cli.options import (
-    CorpusFolder,
-    Device,
-    DType,
-    Force,
-    JudgeChanges,
-    JudgesName,
-    Model,
-    WeightsText,
-)
+from prismaudio.cli.options import CorpusFolder, Device, DType, Force, Model
 
 if TYPE_CHECKING:
     from prismaudio.evaluation.arms import ArmsReport
-    from prismaudio.evaluation.candidates import CandidatesReport
     from prismaudio.evaluation.edits import EditsReport
+    from prismaudio.evaluation.judges import JudgesReport
     from prismaudio.evaluation.planner_report import PlannersReport
     from prismaudio.evaluation.report import Report
 
@@ -32,7 +23,7 @@ class Benchmark(StrEnum):
     EDITS = "edits"
     ARMS = "arms"
     PLANNERS = "planner"
-    CANDIDATES = "candidates"
+    JUDGES = "judges"
 
 
 def evaluate(
@@ -40,7 +31,7 @@ def evaluate(
         Benchmark,
         typer.Argument(
             help="On what: held-out stage scenes, edits of their plans, or their plans in every arm of the ablation; "
-            "or what planners write of the scenes' pictures; or what the best of several takes is worth."
+            "or what planners write of the scenes' pictures, or what the embedded judges say."
         ),
     ],
     out: Annotated[
@@ -56,16 +47,6 @@ def evaluate(
         list[str] | None,
         typer.Option(help="Of 'planner': whom to measure; may be given again.", metavar="NAME"),
     ] = None,
-    candidates: Annotated[
-        int, typer.Option(help="Of 'candidates': takes of every scene, of which one is chosen.", min=2)
-    ] = 8,
-    from_picture: Annotated[
-        bool,
-        typer.Option("--from-picture", help="Of 'candidates': let the planner think; else the plan is true."),
-    ] = False,
-    judges: JudgesName = "embedded",
-    judge: JudgeChanges = None,
-    weights: WeightsText = "",
     model: Model = "embedded",
     device: Device = "auto",
     dtype: DType = "auto",
@@ -82,8 +63,8 @@ def evaluate(
       prismaudio evaluate stage --count 200 --out report.json
       prismaudio evaluate edits --count 50      # is a moved hit heard where it went, and left as right?
       prismaudio evaluate arms --count 100      # are the thoughts used: none, random, monolithic, decomposed ...
+      prismaudio evaluate judges --count 150    # are the embedded judges right?
       prismaudio evaluate planner --count 300 --planner embedded:perception --planner embedded:student
-      prismaudio evaluate candidates --count 24 --candidates 8      # is the best of eight better, and in what?
     """
     from prismaudio.cli.outputs import check_output
     from prismaudio.evaluation import systems
@@ -108,6 +89,11 @@ def evaluate(
             ),
             out,
         )
+    if benchmark is Benchmark.JUDGES:
+        from prismaudio.evaluation.judges import Judges, JudgesConfig, measure_judges
+
+        config = JudgesConfig(count=count, seed=seed)
+        return show(measure_judges(Judges.shipped(), Corpus.load(corpus), config), out)
     pipeline = VideoToAudio.from_pretrained(model, device=device, dtype=dtype)
     options = Options.parse({"steps": steps, "guidance": guidance}, source="options")
     if benchmark is Benchmark.EDITS:
@@ -121,19 +107,6 @@ def evaluate(
 
         scenes = BenchmarkConfig(count=count, seed=seed)
         return show(run_arms(pipeline, Corpus.load(corpus), ArmsConfig(scenes=scenes), options), out)
-    if benchmark is Benchmark.CANDIDATES:
-        from prismaudio.cli.judges import panel_of
-        from prismaudio.evaluation.candidates import CandidatesConfig, run_candidates
-        from prismaudio.generation.judging import weights_of
-
-        setup = CandidatesConfig(
-            scenes=BenchmarkConfig(count=count, seed=seed),
-            candidates=candidates,
-            from_picture=from_picture,
-            weights=weights_of(weights),
-        )
-        panel = panel_of(judges, judge, "unit", device)
-        return show(run_candidates(pipeline, Corpus.load(corpus), panel, setup, options), out)
     made_by = pipeline.backends()
     report = run_stage_benchmark(
         {
@@ -149,7 +122,7 @@ def evaluate(
 
 
 def show(
-    report: "Report | EditsReport | ArmsReport | PlannersReport | CandidatesReport", out: Path | None
+    report: "Report | EditsReport | ArmsReport | PlannersReport | JudgesReport", out: Path | None
 ) -> None:
     """Keep the figures, and print them."""
     if out is not None:

@@ -30,8 +30,9 @@ def evaluations() -> None:
     """Measure generated sound: on scenes whose truth is known, or in plain folders of any system's files.
 
     \b
-      stage, edits, arms, planner, candidates
+      stage, edits, arms, planner
                      the model on held-out scenes; see: prismaudio evaluate stage --help
+      candidates     is the best of several takes better, and in what?
       folder         files of any system, with or without references, videos and texts
       compare        two reports of 'folder': is one system better?
 

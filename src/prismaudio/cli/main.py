@@ -18,6 +18,7 @@ from prismaudio.cli import (
     demo,
     download,
     evaluate,
+    evaluate_candidates,
     evaluate_folder,
     generate,
     listen,
@@ -61,6 +62,9 @@ for command, summary in (
 measuring = typer.Typer(cls=evaluate_folder.Evaluations, no_args_is_help=True, rich_markup_mode=None)
 measuring.callback(epilog=EXIT_CODES)(evaluate_folder.evaluations)
 measuring.command(evaluate_folder.BENCHMARK, hidden=True, epilog=EXIT_CODES)(evaluate.evaluate)
+measuring.command(short_help="Is the best of several takes better?", epilog=EXIT_CODES)(
+    evaluate_candidates.candidates
+)
 measuring.command(short_help="Measure the sounds of any system.", epilog=EXIT_CODES)(evaluate_folder.folder)
 measuring.command(short_help="Is one system better than another?", epilog=EXIT_CODES)(evaluate_folder.compare)
 app.add_typer(measuring, name="evaluate", short_help="Measure generated sound.")

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", bound="Config")
 
+JUDGES = ("offset", "quality", "seen_place")  # loops of the judges of scenes
+
 STUDENT = "video-llm"  # what a run that fine-tunes one calls it
 Annotations = Annotated[
     Path | None,
@@ -36,6 +38,7 @@ class Job(StrEnum):
     PLANNER = "planner"
     DIT = "dit"
     CLASSIFIER = "classifier"
+    JUDGES = "judges"
     OOBLECK = "oobleck"
 
 
@@ -86,6 +89,7 @@ def train(
       prismaudio train all --out runs/embedded
       prismaudio train dit --out runs/embedded --steps 20000 --set loop.learning_rate=3e-4
       prismaudio train codec --out runs/small --preset small.toml
+      prismaudio train judges --out runs/embedded    # one for each dimension, for score and posttrain
       prismaudio train oobleck --out runs/vae --preset oobleck-published    # the published codec, at its size
       prismaudio train planner --teacher plans.jsonl --out runs/student --preset planner-lora
       accelerate launch $(which prismaudio) train planner --teacher plans.jsonl --out runs/student --preset planner-paper
@@ -126,6 +130,7 @@ def train(
         Job.STUDENT: train_student,
         Job.DIT: train_dit,
         Job.CLASSIFIER: train_classifier_job,
+        Job.JUDGES: train_judges,
         Job.OOBLECK: train_oobleck_job,
     }[job]
     run(loaded, out, Settings(out / job.value, preset, overrides or [], steps))
@@ -181,6 +186,8 @@ def train_all(corpus: "Corpus", out: Path, settings: Settings) -> None:
                 f"{part}.loop"
                 for part in ("codec", "motion_reader", "glance", "recogniser", "student", "dit", "classifier")
             ),
+            "judges.words.loop",
+            *(f"judges.{part}" for part in JUDGES),
         ),
         corpus,
         out,
@@ -289,6 +296,15 @@ def train_classifier_job(corpus: "Corpus", out: Path, settings: Settings) -> Non
     config = recipe.RecipeConfig()
     config = config.model_copy(update={"classifier": settings.read(config.classifier, "loop")})
     recipe.make_classifier(config, corpus, out, out / "weights")
+
+
+def train_judges(corpus: "Corpus", out: Path, settings: Settings) -> None:
+    from prismaudio.training import recipe
+
+    config = recipe.RecipeConfig()
+    loops = ("words.loop", *JUDGES)
+    config = config.model_copy(update={"judges": settings.read(config.judges, *loops)})
+    recipe.make_judges(config, corpus, out, out / "weights")
 
 
 def train_oobleck_job(corpus: "Corpus", out: Path, settings: Settings) -> None:

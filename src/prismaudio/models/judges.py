@@ -75,19 +75,20 @@ class OffsetNetwork(nn.Module):
 
     def __init__(self, motion_dim: int = 36, width: int = 96, compared: int = 32) -> None:
         super().__init__()
+        # whole channels are dropped: what is compared must not hang on a few of them
         self.hear = nn.Sequential(
-            nn.Conv1d(2 * MEL_BANDS, width, 5, padding=2), nn.GELU(),
-            nn.Conv1d(width, width, 4, stride=2, padding=1), nn.GELU(),
+            nn.Conv1d(2 * MEL_BANDS, width, 5, padding=2), nn.GELU(), nn.Dropout1d(0.1),
+            nn.Conv1d(width, width, 4, stride=2, padding=1), nn.GELU(), nn.Dropout1d(0.1),
             nn.Conv1d(width, width, 4, stride=2, padding=1), nn.GELU(),
             nn.Conv1d(width, compared, 5, padding=2),
         )  # fmt: skip
         self.see = nn.Sequential(
-            nn.Conv1d(motion_dim, width, 5, padding=2), nn.GELU(),
-            nn.Conv1d(width, width, 5, padding=4, dilation=2), nn.GELU(),
+            nn.Conv1d(motion_dim, width, 5, padding=2), nn.GELU(), nn.Dropout1d(0.1),
+            nn.Conv1d(width, width, 5, padding=4, dilation=2), nn.GELU(), nn.Dropout1d(0.1),
             nn.Conv1d(width, compared, 5, padding=2),
         )  # fmt: skip
         self.read = nn.Sequential(
-            nn.Conv1d(compared, 64, FRAMES_PER_OFFSET, padding=2), nn.GELU(),
+            nn.Dropout1d(0.1), nn.Conv1d(compared, 64, FRAMES_PER_OFFSET, padding=2), nn.GELU(),
             nn.Conv1d(64, 64, FRAMES_PER_OFFSET, stride=FRAMES_PER_OFFSET), nn.GELU(),
             nn.Conv1d(64, 1, 1),
         )  # fmt: skip

@@ -3,12 +3,15 @@
 Shapes: N samples at 44.1 kHz; stereo is (2, N).
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import soxr
 from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.signal import butter, fftconvolve, sosfilt
 
+from prismaudio.dimensions.aesthetic import Flaw
 from prismaudio.stage.corpus import SAMPLE_RATE, Recording, read_sound
 from prismaudio.stage.scene import Scene, Source
 
@@ -31,7 +34,7 @@ def mix(scene: Scene) -> Samples:
     peak = float(np.abs(stereo).max())
     if peak > 0:
         stereo *= PEAKS[scene.loudness] / peak
-    return _damaged(stereo, scene, rng)
+    return damaged(stereo, scene.flaws, scene.quality, rng)
 
 
 def pan(mono: Samples, azimuth: Samples) -> Samples:
@@ -169,10 +172,10 @@ def _in_room(stereo: Samples, room: str, rng: Generator) -> Samples:
     return (stereo + wet * 4 * tail / 2).astype(np.float32)
 
 
-def _damaged(stereo: Samples, scene: Scene, rng: Generator) -> Samples:
-    """The flaws of a recording, stronger the lower the quality."""
-    severity = 1 - scene.quality
-    for flaw in scene.flaws:
+def damaged(stereo: Samples, flaws: Sequence[Flaw], quality: float, rng: Generator) -> Samples:
+    """(2, N) -> (2, N): with the flaws of a recording, stronger the lower the quality, 0 to 1."""
+    severity = 1 - quality
+    for flaw in flaws:
         if flaw == "noise":
             level = _gain(-62 + 34 * severity)
             stereo = stereo + level * rng.standard_normal(stereo.shape).astype(np.float32)

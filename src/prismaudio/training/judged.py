@@ -31,7 +31,7 @@ from prismaudio.stage.scene import FLAWS, Scene, StageConfig, draw_scene
 class JudgedConfig(Config):
     """How many scenes, and how they are drawn."""
 
-    count: PositiveInt = 1500
+    count: PositiveInt = 2400
     takes: PositiveInt = 2
     seed: NonNegativeInt = 53
     stage: StageConfig = StageConfig(shortest=4.0)
@@ -74,12 +74,17 @@ def planted(scene: Scene) -> float:
 
 def other_quality(scene: Scene, seed: Sequence[int]) -> Scene:
     """The scene as another machine would have recorded it: evenly from ruined to clean, one flaw or two, or none."""
-    rng = np.random.default_rng((*seed, 6))
+    quality, flaws = drawn_damage(np.random.default_rng((*seed, 6)))
+    return replace(scene, quality=quality, flaws=flaws)
+
+
+def drawn_damage(rng: np.random.Generator) -> tuple[float, tuple[Flaw, ...]]:
+    """-> quality, and the flaws that make it so"""
     quality = float(rng.uniform(0, 1.15))
     if quality >= 1:
-        return replace(scene, quality=1.0, flaws=())
+        return 1.0, ()
     chosen = rng.choice(FLAWS, size=1 if quality > 0.4 else 2, replace=False)
-    return replace(scene, quality=quality, flaws=cast(tuple[Flaw, ...], tuple(str(flaw) for flaw in chosen)))
+    return quality, cast(tuple[Flaw, ...], tuple(str(flaw) for flaw in chosen))
 
 
 def prepare_judged(folder: Path, corpus: Corpus, config: JudgedConfig, split: Split) -> None:

@@ -9,6 +9,7 @@ import torch
 from pydantic import PositiveInt
 from torch import nn
 
+from prismaudio.backends.embedded.judges import FILES
 from prismaudio.backends.embedded.vision import Projection
 from prismaudio.config import Config
 from prismaudio.generation.loading import (
@@ -26,8 +27,10 @@ from prismaudio.planning.student_planner import STUDENT
 from prismaudio.stage.corpus import Corpus
 from prismaudio.training.closeups import Closeups, CloseupsConfig, prepare_closeups
 from prismaudio.training.glances import Glances, GlancesConfig, prepare_glances
+from prismaudio.training.judged import JudgedScene, load_judged, prepare_judged
 from prismaudio.training.scenes import PoolConfig, load_scene, prepare_pool, scene_files
 from prismaudio.training.stills import Stills, StillsConfig, prepare_stills
+from prismaudio.training.train_audio_text import train_audio_text
 from prismaudio.training.train_classifier import ClassifierTrainingConfig, train_classifier
 from prismaudio.training.train_codec import CodecTrainingConfig, normalise_latents, train_codec
 from prismaudio.training.train_dit import DiTTrainingConfig, load_training_scenes, train_dit
@@ -35,6 +38,12 @@ from prismaudio.training.train_glance import (
     GlanceSamples,
     GlanceTrainingConfig,
     train_glance,
+)
+from prismaudio.training.train_judges import (
+    JudgesConfig,
+    train_offset,
+    train_quality,
+    train_seen_place,
 )
 from prismaudio.training.train_motion_reader import MotionReaderTrainingConfig, train_motion_reader
 from prismaudio.training.train_recogniser import Lessons, RecogniserTrainingConfig, train_recogniser
@@ -62,6 +71,7 @@ class RecipeConfig(Config):
     student: StudentTrainingConfig = StudentTrainingConfig()
     dit: DiTTrainingConfig = DiTTrainingConfig()
     classifier: ClassifierTrainingConfig = ClassifierTrainingConfig()
+    judges: JudgesConfig = JudgesConfig()
 
 
 def train_embedded(config: RecipeConfig, corpus: Corpus, folder: Path) -> Path:
@@ -77,6 +87,7 @@ def train_embedded(config: RecipeConfig, corpus: Corpus, folder: Path) -> Path:
     make_student(config, corpus, folder, weights)
     make_dit(config, corpus, folder, weights, codec, projection)
     make_classifier(config, corpus, folder, weights)
+    make_judges(config, corpus, folder, weights)
     return weights
 
 
@@ -201,7 +212,38 @@ def make_classifier(config: RecipeConfig, corpus: Corpus, folder: Path, weights:
     if path.exists():
         return
     model = train_classifier(config.classifier, corpus, folder / "classifier")
-    ship(path, model, {"class_names": model.class_names, "width": config.classifier.width})
+    names = {"class_names": model.class_names, "width": config.classifier.width}
+    ship(path, model, names, packing=True)
+
+
+def make_judges(config: RecipeConfig, corpus: Corpus, folder: Path, weights: Path) -> None:
+    """One for each dimension: of words from recordings, the other three from scenes."""
+    judges, run = config.judges, folder / "judges"
+    paths = {name: weights / file for name, file in FILES.items()}
+    if not paths["words"].exists():
+        ship(paths["words"], train_audio_text(judges.words, corpus, run / "words"), {}, packing=True)
+    if all(path.exists() for path in paths.values()):
+        return
+    scenes, held_out = judged_pool(config, corpus, folder)
+    for name, loop, learn in (
+        ("offset", judges.offset, train_offset),
+        ("cleanness", judges.quality, train_quality),
+        ("place", judges.seen_place, train_seen_place),
+    ):
+        if not paths[name].exists():
+            ship(paths[name], learn(loop, scenes, held_out, run / name), {}, packing=True)
+
+
+def judged_pool(
+    config: RecipeConfig, corpus: Corpus, folder: Path
+) -> tuple[list[JudgedScene], list[JudgedScene]]:
+    """Scenes of training and of validation, as judges meet them; rendered first, if they are not there yet."""
+    scenes, fewer = config.judges.scenes, config.judges.held_out_scenes
+    train, held_out = (folder / "scenes" / f"judged-{split}" for split in ("train", "validation"))
+    prepare_judged(train, corpus, scenes, "train")
+    prepare_judged(held_out, corpus, scenes.model_copy(update={"count": fewer}), "validation")
+    files = list(scene_files(train))[: scenes.count], list(scene_files(held_out))[:fewer]
+    return list(load_judged(files[0])), list(load_judged(files[1]))
 
 
 def ship(path: Path, module: nn.Module, config: dict[str, object], *, packing: bool = False) -> None:

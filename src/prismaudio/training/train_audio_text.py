@@ -29,7 +29,7 @@ SMOOTHING = 0.05
 
 class AudioTextTrainingConfig(Config):
     loop: LoopConfig = LoopConfig(
-        steps=2600, batch_size=32, learning_rate=2e-3, weight_decay=2e-2, warmup=100, ema_decay=0.998,
+        steps=6000, batch_size=32, learning_rate=2e-3, weight_decay=2e-2, warmup=100, ema_decay=0.998,
         checkpoint_every=200, validate_every=200, seed=5,
     )  # fmt: skip
 

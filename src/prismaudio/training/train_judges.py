@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from pydantic import PositiveInt
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 from torch.utils.tensorboard import SummaryWriter
 
 from prismaudio.backends.embedded.motion import mirror
+from prismaudio.backends.synchrony import LONGEST_OFFSET
 from prismaudio.config import Config
 from prismaudio.dimensions.plan import Plan
+from prismaudio.errors import PrismAudioError
 from prismaudio.models.hearing import FRAME_RATE
 from prismaudio.models.judges import (
     FRAMES_PER_OFFSET,
@@ -25,13 +28,19 @@ from prismaudio.models.judges import (
     QualityNetwork,
     SeenPlaceNetwork,
 )
-from prismaudio.training.judged import JudgedScene
+from prismaudio.training.judged import JudgedConfig, JudgedScene
 from prismaudio.training.loop import LoopConfig, stack, train
+from prismaudio.training.train_audio_text import AudioTextTrainingConfig
 
 SECONDS = 4.0  # of a sample
 MEL_PER_MOTION = FRAME_RATE // MOTION_RATE
 MIDDLE = OFFSETS // 2
 NEIGHBOUR = 0.15  # of the truth that the offsets beside the right one get
+OFFSET_SECONDS = 5.0  # of a sample of the judge of time
+COMPANY = 0.3  # share of its samples that show and sound two scenes at once
+TONES, TONE_NATS = 5, 0.5  # bends of a random tone, and their spread
+NOISE_NATS = (4.0, 12.0)  # by which random noise lies below the loudest moment
+HELD_OUT = 512  # samples by which the judge of time is validated
 MOTION_GAIN = 0.3  # log spread by which all motion of a sample is scaled
 
 
@@ -42,37 +51,88 @@ def loop(steps: int, batch: int = 32, rate: float = 1e-3, every: int = 400) -> L
     )  # fmt: skip
 
 
-class JudgeTrainingConfig(Config):
-    offset: LoopConfig = loop(4000)
-    quality: LoopConfig = loop(2500)
-    seen_place: LoopConfig = loop(1500)
+class JudgesConfig(Config):
+    """How the four judges are made."""
+
+    scenes: JudgedConfig = JudgedConfig()
+    held_out_scenes: PositiveInt = 150
+    words: AudioTextTrainingConfig = AudioTextTrainingConfig()
+    offset: LoopConfig = loop(10_000)
+    quality: LoopConfig = loop(5000)
+    seen_place: LoopConfig = loop(2500)
+
+
+class ScenesTooShort(PrismAudioError):
+    """Scenes in which no sound can be moved as far as it should be."""
 
 
 class OffsetSamples(Dataset[dict[str, Tensor]]):
-    """Stretches of scenes whose sound was moved: its beginning and end come from the scene, or are silent."""
+    """Stretches of scenes, each with a stretch of sound that begins earlier or later.
 
-    def __init__(self, scenes: Sequence[JudgedScene], seed: int) -> None:
+    Both lie within their scene: silence where it ends would tell by how much the sound was moved.
+    """
+
+    def __init__(self, scenes: Sequence[JudgedScene], seed: int, *, varied: bool = True) -> None:
+        """varied: for learning; some stretches then share the screen with another, and all are coloured at random."""
         self.scenes = [scene for scene in scenes if seen_to_sound(scene.plan)]
-        self.seed = seed
+        self.frames = [
+            min(len(scene.motion), scene.takes[0].mel.shape[1] // MEL_PER_MOTION) for scene in self.scenes
+        ]
+        self.seed, self.varied = seed, varied
+        least = OFFSET_SECONDS + LONGEST_OFFSET + 0.1
+        if max(self.frames, default=0) < least * MOTION_RATE:
+            raise ScenesTooShort(
+                f"no scene in which anything is seen to sound lasts {least:.1f} s; prepare more or longer ones"
+            )
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         rng = np.random.default_rng((self.seed, index))
-        scene = self.scenes[int(rng.integers(len(self.scenes)))]
-        mel = scene.takes[int(rng.integers(len(scene.takes)))].mel.float()
-        motion = scene.motion.float() * float(np.exp(rng.normal(0, MOTION_GAIN)))
-        if rng.random() < 0.5:
-            motion = mirror(motion)
-        frames = int(SECONDS * MOTION_RATE)
-        start = int(rng.integers(max(len(motion) - frames, 0) + 1))
         early = int(rng.integers(OFFSETS))
         shift = (early - MIDDLE) * FRAMES_PER_OFFSET * MEL_PER_MOTION + int(rng.integers(-6, 7))
-        return {
-            "motion": cut(motion.mT, start, frames).mT,
-            "mel": cut(mel, start * MEL_PER_MOTION + shift, frames * MEL_PER_MOTION),
-            "early": torch.tensor(early),
-        }
+        motion, mel = self._stretch(shift, rng)
+        if self.varied:
+            if rng.random() < COMPANY:
+                others = self._stretch(shift, rng)
+                motion, mel = torch.maximum(motion, others[0]), torch.logaddexp(mel, others[1])
+            motion, mel = varied_motion(motion, rng), varied_mel(mel, rng)
+        return {"motion": motion, "mel": mel, "early": torch.tensor(early)}
+
+    def _stretch(self, shift: int, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Of one scene: (V, D) of motion, and (M, K) of a take `shift` mel frames later"""
+        number = self._long_enough(abs(shift), rng)
+        scene = self.scenes[number]
+        mel = scene.takes[int(rng.integers(len(scene.takes)))].mel.float()
+        frames, spare = int(OFFSET_SECONDS * MOTION_RATE), -(-abs(shift) // MEL_PER_MOTION)
+        start = int(rng.integers(self.frames[number] - frames - spare + 1)) + (spare if shift < 0 else 0)
+        motion = scene.motion[start : start + frames].float()
+        return motion, cut(mel, start * MEL_PER_MOTION + shift, frames * MEL_PER_MOTION)
+
+    def _long_enough(self, shift: int, rng: np.random.Generator) -> int:
+        """Number of a scene that has room for the shift, in mel frames."""
+        least = int(OFFSET_SECONDS * MOTION_RATE) - (-shift // MEL_PER_MOTION)
+        fitting = [number for number, frames in enumerate(self.frames) if frames >= least]
+        return fitting[int(rng.integers(len(fitting)))]
 
     collate = staticmethod(stack)
+
+
+def varied_motion(motion: Tensor, rng: np.random.Generator) -> Tensor:
+    """(V, D) -> the same, stronger or weaker as a whole and in every feature, and often mirrored"""
+    gain = np.exp(rng.normal(0, MOTION_GAIN) + rng.normal(0, MOTION_GAIN / 2, motion.shape[1]))
+    motion = motion * torch.from_numpy(gain).float()
+    return mirror(motion) if rng.random() < 0.5 else motion
+
+
+def varied_mel(mel: Tensor, rng: np.random.Generator) -> Tensor:
+    """(M, K) -> the same in another tone, over another noise, and with some bands masked"""
+    bands = len(mel)
+    tone = np.interp(np.arange(bands), np.linspace(0, bands - 1, TONES), rng.normal(0, TONE_NATS, TONES))
+    mel = mel + torch.from_numpy(tone).float()[:, None]
+    floor = float(mel.max()) - float(rng.uniform(*NOISE_NATS))
+    mel = torch.logaddexp(mel, torch.tensor(floor))
+    first, width = int(rng.integers(bands)), int(rng.integers(bands // 4))
+    mel[first : first + width] = floor
+    return mel
 
 
 def seen_to_sound(plan: Plan) -> bool:
@@ -92,7 +152,7 @@ def cut(x: Tensor, start: int, count: int) -> Tensor:
 
 class OffsetJob:
     def __init__(self, held_out: Dataset[dict[str, Tensor]]) -> None:
-        self.held_out = stack([held_out[i] for i in range(512)])
+        self.held_out = stack([held_out[i] for i in range(HELD_OUT)])
 
     def loss(
         self, model: nn.Module, batch: dict[str, Tensor], generator: torch.Generator
@@ -231,7 +291,7 @@ def train_offset(
 ) -> nn.Module:
     """-> the averaged network, as of all jobs here; resumes from `folder`."""
     torch.manual_seed(config.seed)
-    job = OffsetJob(OffsetSamples(held_out, 0))
+    job = OffsetJob(OffsetSamples(held_out, 0, varied=False))
     return train(OffsetNetwork(), job, OffsetSamples(scenes, config.seed), config, folder).eval()
 
 

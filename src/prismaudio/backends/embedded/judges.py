@@ -31,7 +31,8 @@ from prismaudio.models.judges import (
 from prismaudio.models.sound_classifier import classifier_mel, loud_windows
 from prismaudio.types import Frames
 
-WINDOW = 4.0  # seconds that the judges of time and quality hear at once, as in training
+WINDOW = 4.0  # seconds that the judge of quality hears at once, as in training
+LONGEST = 9.0  # that the judge of time does: what is seen to strike is rare, and the more of it the surer
 STEP = STEREO_HOP * STEREO_FRAMES  # samples
 UNHEARD = 1e-3  # of the mean power, below which a moment has no direction
 LEAST_SEEN = 0.3  # probability from which something seen sounds
@@ -91,7 +92,7 @@ class OffsetJudge(_Judge):
     """A `SyncJudge` over what moves and what begins to sound."""
 
     name = "embedded-offset"
-    preparation = "44.1 kHz mel at 100 Hz, motion at 25 Hz, first and last 4 s and what lies between"
+    preparation = "44.1 kHz mel at 100 Hz, motion at 25 Hz, windows of 9 s that cover"
 
     def __init__(self, network: OffsetNetwork, digest: str = "", senses: Senses | None = None) -> None:
         super().__init__(network, digest)
@@ -106,10 +107,10 @@ class OffsetJudge(_Judge):
             raise Unjudgeable(f"{seconds:.2f} s are too short to judge synchrony; give at least 1 s")
         motion = self.senses.watch(frames)
         mels = self.senses.hear(sounds).mel
-        starts = window_starts(seconds)
+        starts = window_starts(seconds, LONGEST)
         logits = []
         for start in starts:
-            first, length = round(start * MOTION_RATE), round(min(WINDOW, seconds) * MOTION_RATE)
+            first, length = round(start * MOTION_RATE), round(min(LONGEST, seconds) * MOTION_RATE)
             seen = motion[first : first + length][None].expand(len(mels), -1, -1)
             ratio = FRAME_RATE // MOTION_RATE
             logits.append(self.network(mels[..., first * ratio : (first + length) * ratio], seen))
@@ -168,10 +169,10 @@ class SeenPlaceJudge(_Judge):
         return heard.azimuth, seen, heard.energy.sqrt() * probable * audible * (probable > LEAST_SEEN)
 
 
-def window_starts(seconds: float) -> list[float]:
+def window_starts(seconds: float, window: float = WINDOW) -> list[float]:
     """Seconds at which windows begin: as few as cover all, evenly, the last one ending at the end."""
-    spare = max(0.0, seconds - WINDOW)
-    count = 1 + int(-(-spare // WINDOW))
+    spare = max(0.0, seconds - window)
+    count = 1 + int(-(-spare // window))
     return [spare * number / max(count - 1, 1) for number in range(count)]
 
 
