@@ -101,6 +101,7 @@ def test_without_its_judge_a_choice_is_refused_before_work_begins(
     [
         (("--keep", 2), 2, "give --candidates N"),
         (("--card", "card.json"), 2, "give --candidates N"),
+        (("--choose-by", "spatial"), 2, "give --candidates N"),
         (("--candidates", 2, "--takes", 2), 2, "give one of them"),
         (("--candidates", 2, "--keep", 3), 1, "make more candidates"),
         (("--candidates", 2, "--choose-by", "luck"), 1, "--candidates: by"),

@@ -157,12 +157,13 @@ def test_a_judge_that_is_not_there_is_a_reason(prismaudio: Command, clip: Path, 
         (("--judge", "spatial=ears"), "unknown judge of the spatial dimension 'ears'"),
         (("--weights", "semantic=1,loudness=2"), "--weights: loudness"),
         (("--scaling", "big"), "judges: scaling"),
-        (("--reference", "nowhere.wav"), "cannot read nowhere.wav: no such file"),
+        (("--reference", "a.wav"), "no judge of this panel listens to a reference"),
+        (("--judge", "spatial=gcc", "--reference", "nowhere.wav"), "cannot read nowhere.wav: no such file"),
         (("--json", "scores.txt"), "unknown file ending of scores.txt '.txt'"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(
-    prismaudio: Command, clip: Path, plan: Path, wrong: tuple[str, str], told: str
+    prismaudio: Command, clip: Path, plan: Path, wrong: tuple[str, ...], told: str
 ):
     outcome = prismaudio("score", clip, "--plan", plan, *wrong)
     assert outcome.code == 1

@@ -56,8 +56,11 @@ def choosing(
     from prismaudio.generation.judging import weights_of
 
     if candidates is None:
-        if keep > 1 or card is not None:
-            raise typer.BadParameter("--keep and --card are of the best of several; give --candidates N")
+        asked = (keep, by, weights, card, rules["judges"], rules["changes"], rules["scaling"])
+        if asked != (1, "total", "", None, "embedded", None, "unit"):
+            raise typer.BadParameter(
+                "--keep, --choose-by, --card and the judges are of the best of several; give --candidates N"
+            )
         return None
     if takes > 1:
         raise typer.BadParameter("--takes keeps all, --candidates the best; give one of them")
@@ -79,13 +82,12 @@ def deliver_best(
 
     if isinstance(best, Failure):
         return [deliver(best, names[0])]
-    paths = dict(zip(sorted(best.ratings), names, strict=False))
-    written = []
+    written: list[Generation | None] = []
     for kept in best.kept:
-        path = paths.get(kept.card.seed, names[0]) if chosen.choice.keep > 1 else names[0]
+        path = names[kept.card.seed - min(best.ratings)] if len(names) > 1 else names[0]
         written.append(deliver(kept.sound, path))
         kept.card.save(chosen.card_of(path))
         typer.echo(f"wrote {chosen.card_of(path)}")
     typer.echo(f"\n{best.table()}\n{best.kept[0].card.rules}")
     print_notes(best.notes)
-    return list(written)
+    return written

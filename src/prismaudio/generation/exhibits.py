@@ -9,11 +9,13 @@ from typing import NamedTuple
 
 import torch
 
+from prismaudio.backends.availability import NotAvailable
 from prismaudio.dimensions.plan import Plan
+from prismaudio.dimensions.rewards import PublishedPlaceReward, ReferenceReward
 from prismaudio.dimensions.scoring import Panel, Weights
 from prismaudio.errors import PrismAudioError
 from prismaudio.generation.cards import Rated, Rules, Saved, overview, rated
-from prismaudio.generation.judging import case_of, levelled
+from prismaudio.generation.judging import NoJudge, case_of, levelled
 from prismaudio.generation.pictures import open_film
 from prismaudio.generation.prompting import apply_prompt
 from prismaudio.media.audio import fit_length, read_audio
@@ -80,6 +82,8 @@ def score_all(
 
     weights: of the dimensions in the total. duration: judge only the first so many seconds.
     """
+    if any(exhibit.reference for exhibit in exhibits):
+        check_comparing(panel)
     weights, stages = weights or Weights(), Stages(progress)
     scores: list[Score] = []
     failures: dict[str, str] = {}
@@ -89,6 +93,14 @@ def score_all(
         except PrismAudioError as error:
             failures[str(exhibit.video)] = str(error)
     return ScoreReport(rules=Rules.of(panel, weights), scores=tuple(scores), failures=failures)
+
+
+def check_comparing(panel: Panel) -> None:
+    """Raise if there is a judge of direction, but one who would not listen to a reference."""
+    member = panel.members.get("spatial")
+    if isinstance(member, (ReferenceReward, PublishedPlaceReward, NotAvailable)):
+        return
+    raise NoJudge("no judge of this panel listens to a reference; write --judge spatial=gcc, or leave it out")
 
 
 def score(
