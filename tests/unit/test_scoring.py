@@ -38,6 +38,12 @@ def test_a_total_is_the_weighted_mean():
     assert total(rewards, weights).item() == pytest.approx((1 + 1 + 0 + 1) / 10)
 
 
+def test_rewards_below_0_are_rewards():
+    """Those of direction are, in the published scaling."""
+    found = total(torch.tensor([[0.5, NAN, NAN, -2.0]]), Weights(semantic=1, spatial=1))
+    assert found.item() == pytest.approx(-0.75)
+
+
 def test_what_was_not_scored_does_not_count():
     rewards = torch.tensor([[0.2, NAN, NAN, 0.8], [NAN] * 4, [NAN, 1.0, NAN, NAN]])
     found = total(rewards, Weights(semantic=1, temporal=0, aesthetic=1, spatial=3))
