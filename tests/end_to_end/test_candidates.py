@@ -115,3 +115,18 @@ def test_wishes_that_contradict_each_other_are_told(
     outcome = prismaudio("generate", clip, *options, *judges)
     assert outcome.code == code
     assert told in outcome.err
+
+
+@pytest.mark.slow
+def test_what_choosing_gains_is_measured(prismaudio: Command, tmp_path: Path, judges: list[str]):
+    out = tmp_path / "candidates.json"
+    command = ("evaluate", "candidates", "--count", 2, "--candidates", 2, *QUICK, *judges)
+    outcome = prismaudio(*command, "--out", out)
+    assert outcome.code == 0
+    assert "best of 2" in outcome.out
+    report = json.loads(out.read_text())
+    by_total = {gain["figure"]: gain for gain in report["gains"] if gain["chosen_by"] == "total"}
+    assert {*DIMENSIONS, "total", "onset F1", "proxy_sync", "class probability"} <= set(by_total)
+    assert by_total["total"]["gain"][0] >= 0
+    assert (report["settings"]["scenes"]["count"], report["failures"]) == (2, {})
+    assert prismaudio(*command, "--out", out).code == 1  # it exists
