@@ -128,5 +128,6 @@ def test_what_choosing_gains_is_measured(prismaudio: Command, tmp_path: Path, ju
     by_total = {gain["figure"]: gain for gain in report["gains"] if gain["chosen_by"] == "total"}
     assert {*DIMENSIONS, "total", "onset F1", "proxy_sync", "class probability"} <= set(by_total)
     assert by_total["total"]["gain"][0] >= 0
+    assert [len(takes) for takes in report["takes"]] == [2, 2]
     assert (report["settings"]["scenes"]["count"], report["failures"]) == (2, {})
     assert prismaudio(*command, "--out", out).code == 1  # it exists

@@ -95,6 +95,7 @@ def test_a_figure_that_nobody_has_is_left_out():
 def test_the_table_holds_every_figure_and_every_choice():
     report = CandidatesReport(
         gains=tuple(gains(scenes(), CONFIG)),
+        takes=(),
         rules=Rules.of(Panel({}), Weights()),
         settings=CONFIG,
         options=Options(),

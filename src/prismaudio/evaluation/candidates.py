@@ -74,6 +74,7 @@ class Gain(Config):
 
 class CandidatesReport(Saved):
     gains: tuple[Gain, ...]
+    takes: tuple[tuple[Figures, ...], ...]  # of every scene, to choose again by other weights
     rules: Rules
     settings: CandidatesConfig
     options: Options
@@ -125,6 +126,7 @@ def run_candidates(
             failures[task.index] = str(error)
     return CandidatesReport(
         gains=tuple(gains(scenes, config)),
+        takes=tuple(map(tuple, scenes)),
         rules=Rules.of(panel, config.weights),
         settings=config,
         options=options,
