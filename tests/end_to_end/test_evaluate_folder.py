@@ -85,7 +85,8 @@ def test_two_systems_are_compared_and_unlike_runs_refused(prismaudio: Command, f
     [
         (["--metrics", "FD"], "unknown metric 'FD'"),
         (["--weights", "PANNs"], "write --weights NAME=FILE"),
-        (["--weights", "CLAP=x.pt"], "unknown embedding 'CLAP'"),
+        (["--weights", "CLAP=x.pt"], "unknown network 'CLAP'"),
+        (["--device", "moon"], "unknown device 'moon'"),
         (["--gt", "nowhere"], "no folder at nowhere"),
         (["--out", "x.txt"], "file ending"),
     ],

@@ -259,3 +259,97 @@ def audiobox_state(depth: int = 2) -> dict[str, Tensor]:
                 norm = f"proj_layer.{axis}.{3 * n + 1}"
                 shapes |= {f"{norm}.weight": (width,), f"{norm}.bias": (width,)}
     return random_state({name: torch.Size(shape) for name, shape in shapes.items()})
+
+
+def audiobox_file(path: Path, depth: int = 2) -> Path:
+    """As the paper's."""
+    state = {f"model.{name}": tensor for name, tensor in audiobox_state(depth).items()}
+    settings = {"proj_num_layer": depth, "proj_ln": True, "proj_act_fn": "gelu", "normalize_embed": True}
+    torch.save({"state_dict": state, "model_cfg": settings, "target_transform": SCALES}, path)
+    return path
+
+
+def crw_file(path: Path) -> Path:
+    """StereoCRW of its only size, as several cards wrote it."""
+    from prismaudio.models.stereocrw import StereoCRW, published_name
+
+    torch.manual_seed(0)
+    state = {f"module.{published_name(name)}": t for name, t in StereoCRW().state_dict().items()}
+    torch.save({"epoch": 3, "state_dict": state}, path)
+    return path
+
+
+def embedded_files(folder: Path) -> Path:
+    """The four embedded judges, untrained, as the package ships the trained ones."""
+    from prismaudio.backends.embedded.judges import FILES
+    from prismaudio.models.checkpoints import save_weights
+    from prismaudio.models.judges import AudioTextNetwork, OffsetNetwork, QualityNetwork, SeenPlaceNetwork
+
+    torch.manual_seed(0)
+    networks = {
+        "words": AudioTextNetwork(),
+        "offset": OffsetNetwork(),
+        "cleanness": QualityNetwork(),
+        "place": SeenPlaceNetwork(),
+    }
+    folder.mkdir(exist_ok=True)
+    for name, network in networks.items():
+        save_weights(folder / FILES[name], network, {})
+    return folder
+
+
+def small_eyes(*_: object) -> torch.nn.Module:
+    """What stands for the ViT of timm that PE-AV sees through."""
+    from transformers import ViTConfig, ViTForImageClassification
+
+    config = ViTConfig(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        image_size=28,
+        patch_size=14,
+        num_labels=16,
+    )
+    return ViTForImageClassification(config)
+
+
+def peav_folder(folder: Path, pictures: int | None = 4) -> Path:
+    """PE-AV in transformers format; `small_eyes` must have been put in the place of timm's."""
+    from transformers import (
+        DacConfig,
+        ModernBertConfig,
+        PeAudioEncoderConfig,
+        PeAudioVideoConfig,
+        PeAudioVideoEncoderConfig,
+        PeAudioVideoModel,
+        PeVideoEncoderConfig,
+        TimmWrapperConfig,
+    )
+
+    layer = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    small = layer | {"head_dim": 8}
+    codec = DacConfig(encoder_hidden_size=4, downsampling_ratios=[2, 8, 10, 12], codebook_dim=8)
+    tokens = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}
+    eyes = TimmWrapperConfig(architecture="small", num_labels=16)
+    torch.manual_seed(0)
+    network = PeAudioVideoModel(
+        PeAudioVideoConfig(
+            text_config=ModernBertConfig(vocab_size=64, **layer, **tokens),
+            audio_video_config=PeAudioVideoEncoderConfig(
+                audio_config=PeAudioEncoderConfig(dac_config=codec, **small),
+                video_config=PeVideoEncoderConfig(vision_config=eyes, **small),
+                **small,
+            ),
+        )
+    )
+    for weight in network.parameters():
+        if weight.ndim > 1:  # at their first size little that goes in comes out
+            torch.nn.init.normal_(weight, std=weight[0].numel() ** -0.5)
+    network.save_pretrained(folder)
+    settings = json.loads((folder / "config.json").read_text())
+    settings["audio_video_config"]["video_config"]["vision_config"]["num_labels"] = 16  # which it forgets
+    (folder / "config.json").write_text(json.dumps(settings))
+    looks = {"size": {"height": 28, "width": 28}, "num_frames": pictures}
+    (folder / "video_preprocessor_config.json").write_text(json.dumps(looks))
+    return folder

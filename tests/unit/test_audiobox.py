@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from small_judges import RATE, SCALES, audiobox_state, noise
+from small_judges import RATE, SCALES, audiobox_file, audiobox_state, noise
 
 pytest.importorskip("transformers")
 
@@ -19,22 +19,14 @@ from prismaudio.models.checkpoints import CheckpointError
 from prismaudio.models.resampling import resample
 
 
-def checkpoint(path: Path, depth: int = 2) -> Path:
-    """As the paper's."""
-    state = {f"model.{name}": tensor for name, tensor in audiobox_state(depth).items()}
-    settings = {"proj_num_layer": depth, "proj_ln": True, "proj_act_fn": "gelu", "normalize_embed": True}
-    torch.save({"state_dict": state, "model_cfg": settings, "target_transform": SCALES}, path)
-    return path
-
-
 @pytest.fixture(scope="module")
 def judge(tmp_path_factory: pytest.TempPathFactory) -> AudioboxJudge:
-    return AudioboxJudge.from_pretrained(checkpoint(tmp_path_factory.mktemp("audiobox") / "checkpoint.pt"))
+    return AudioboxJudge.from_pretrained(audiobox_file(tmp_path_factory.mktemp("audiobox") / "checkpoint.pt"))
 
 
 @pytest.mark.parametrize("depth", [1, 2, 4])
 def test_heads_are_as_deep_as_the_file_says(tmp_path: Path, depth: int):
-    network = AudioboxJudge.from_pretrained(checkpoint(tmp_path / "checkpoint.pt", depth)).network
+    network = AudioboxJudge.from_pretrained(audiobox_file(tmp_path / "checkpoint.pt", depth)).network
     linear = [layer for layer in network.heads["CE"] if isinstance(layer, torch.nn.Linear)]
     bent = [layer for layer in network.heads["CE"] if isinstance(layer, torch.nn.GELU)]
     assert (len(linear), len(bent)) == (depth, depth - 1)
@@ -49,7 +41,7 @@ def test_the_files_of_the_hub_are_the_same_judge(tmp_path: Path, judge: Audiobox
 
 
 def test_a_folder_with_the_file_of_the_paper_will_do(tmp_path: Path, judge: AudioboxJudge):
-    checkpoint(tmp_path / "checkpoint.pt")
+    audiobox_file(tmp_path / "checkpoint.pt")
     sounds = noise(1.0)
     assert torch.equal(AudioboxJudge.from_pretrained(tmp_path).score(sounds), judge.score(sounds))
 

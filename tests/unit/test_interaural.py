@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_judges import crw_file
 
 from prismaudio.backends.availability import NotAvailable, available
 from prismaudio.backends.base import Sounds, UnlikeSounds
@@ -12,7 +13,7 @@ from prismaudio.backends.embedded.interaural import InterauralJudge, closeness
 from prismaudio.backends.pretrained.stereocrw import StereoCRWJudge
 from prismaudio.models.checkpoints import CheckpointError
 from prismaudio.models.interaural import listen, side_to_middle, squared_error, weighted_median
-from prismaudio.models.stereocrw import BEWO, Geometry, StereoCRW, counterparts, delays, published_name
+from prismaudio.models.stereocrw import BEWO, Geometry, counterparts, delays
 from prismaudio.types import Audio
 
 RATE = 44_100
@@ -144,11 +145,7 @@ def test_only_alike_sounds_are_put_together():
 
 @pytest.fixture(scope="module")
 def crw(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("crw") / "FreeMusic-StereoCRW-1024.pth.tar"
-    state = {f"module.{published_name(name)}": t for name, t in StereoCRW().state_dict().items()}
-    torch.save({"epoch": 3, "state_dict": state}, path)
-    return path
+    return crw_file(tmp_path_factory.mktemp("crw") / "FreeMusic-StereoCRW-1024.pth.tar")
 
 
 def test_stereocrw_says_which_weights_and_which_geometry(crw: Path):

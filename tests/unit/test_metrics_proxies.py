@@ -11,7 +11,6 @@ from prismaudio.evaluation.metrics.proxy_spatial import (
     agreement_with_picture,
     listen,
     watch,
-    width_db,
 )
 from prismaudio.evaluation.metrics.proxy_sync import Synchrony, motion_curve, onset_curve, synchrony
 from prismaudio.types import Audio, Frames
@@ -87,9 +86,11 @@ def test_spatial_agreement_falls_by_half_for_half_a_millisecond_or_12_db() -> No
     assert np.isnan(agreement(listen(audio(np.zeros(RATE))), there))
 
 
-def test_a_mono_sound_has_no_width() -> None:
-    assert width_db(audio(np.random.default_rng(0).normal(0, 0.1, 1000))) == -np.inf
-    assert width_db(delayed(0.5)) > -10
+def test_one_ear_alone_has_a_level_and_no_delay() -> None:
+    alone = listen(Audio(delayed(0.4).samples * torch.tensor([[1.0], [0.0]]), RATE))
+    assert alone.itd == 0
+    assert alone.ild > 60
+    assert alone.azimuths == pytest.approx(-0.5)
 
 
 def placed(azimuth: float) -> Audio:

@@ -10,6 +10,7 @@ from suite_folders import evaluated, sound, write_films, write_sounds
 
 from prismaudio.evaluation.suite.catalogue import choose
 from prismaudio.evaluation.suite.clips import BadFolder, Folders, find_clips
+from prismaudio.evaluation.suite.judges import Judges
 from prismaudio.evaluation.suite.run import CoverageTooLow, check_coverage
 from prismaudio.evaluation.suite.sounds import EmbeddedClassifier
 from prismaudio.media.audio import write_audio
@@ -115,7 +116,7 @@ def test_features_are_kept_by_content_not_by_name(tmp_path: Path) -> None:
 def test_the_report_counts_what_has_no_text_and_says_what_was_compared(tmp_path: Path) -> None:
     pred = write_sounds(tmp_path / "pred", NAMES)
     table = tmp_path / "texts.csv"
-    table.write_text("name,caption\na,a dog\nb,rain\nc,\ne,wind\n", encoding="utf-8")
+    table.write_text("name,caption\na,a dog\nb,rain\nc, \ne,wind\n", encoding="utf-8")
     report = evaluated(tmp_path, Folders(pred, texts=table))
     assert report.counts.problems == {"sound missing": 1, "text missing": 1}
     assert report.counts.unexpected == 1  # d
@@ -137,8 +138,10 @@ def test_two_files_of_one_name_are_no_clip(tmp_path: Path) -> None:
 
 
 def test_what_a_metric_needs_and_nobody_gave_is_said(tmp_path: Path) -> None:
-    choice = choose(["all"], Folders(write_sounds(tmp_path / "pred", NAMES)), {})
+    choice = choose(["all"], Folders(write_sounds(tmp_path / "pred", NAMES)), Judges())
     reasons = dict(choice.unavailable)
     assert reasons["FD_embedded"] == "needs --gt"
     assert reasons["proxy_sync"] == "needs --video"
-    assert {metric.name for metric in choice.metrics} == {"IS_embedded", "loudness", "proxy_quality"}
+    assert reasons["CLAP_MS"] == "needs --text"
+    assert reasons["embedded_seen_place"] == "needs --video"
+    assert {"IS_embedded", "loudness", "proxy_quality"} <= {metric.name for metric in choice.metrics}

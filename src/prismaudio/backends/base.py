@@ -130,6 +130,10 @@ class AudioTextJudge(Judge, Protocol):
         """-> (len(texts), D) of length 1"""
         ...
 
+    def truncated(self, texts: Sequence[str]) -> tuple[bool, ...]:
+        """Which of these texts are longer than what is read of them."""
+        ...
+
     def score(self, sounds: Sounds, texts: Sequence[str]) -> Tensor:
         """One text a sound -> (B,), higher is closer"""
         ...

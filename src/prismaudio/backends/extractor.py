@@ -45,4 +45,31 @@ class PictureExtractor(Protocol):
         ...
 
 
-Extractor = SoundExtractor | PictureExtractor
+@runtime_checkable
+class FilmExtractor(Protocol):
+    """Hears a sound while it sees the film."""
+
+    @property
+    def identity(self) -> Identity: ...
+
+    @property
+    def view(self) -> View: ...
+
+    def extract_film(self, audio: Audio, frames: Frames) -> Tensors:
+        """audio: stereo at the file's own rate; frames seen through `view` -> named tensors"""
+        ...
+
+
+@runtime_checkable
+class TextExtractor(Protocol):
+    """Reads one text."""
+
+    @property
+    def identity(self) -> Identity: ...
+
+    def extract_text(self, text: str) -> Tensors:
+        """-> named tensors"""
+        ...
+
+
+Extractor = SoundExtractor | PictureExtractor | FilmExtractor | TextExtractor

@@ -7,7 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from prismaudio.cli.evaluate import Benchmark
-from prismaudio.cli.options import Force
+from prismaudio.cli.options import Device, Force
 
 BENCHMARK = "benchmark"
 
@@ -56,8 +56,12 @@ def folder(
     metrics: Annotated[str, typer.Option(help="Names between commas, or 'all'.", metavar="NAMES")] = "all",
     weights: Annotated[
         list[str] | None,
-        typer.Option(help="File of a published network, as PANNs=FILE; repeat it.", metavar="NAME=FILE"),
+        typer.Option(
+            help="File or folder of a published network, as PANNs=FILE, or MS-CLAP=hub to fetch it; repeat it.",
+            metavar="NAME=FILE",
+        ),
     ] = None,
+    device: Device = "cpu",
     seconds: Annotated[
         float | None, typer.Option(help="Judge only the first so many seconds.", min=0.1)
     ] = None,
@@ -93,13 +97,15 @@ def folder(
       prismaudio evaluate folder --pred sounds/
       prismaudio evaluate folder --pred sounds/ --gt truth/ --video films/ --seconds 8 --out run.json --html report/
       prismaudio evaluate folder --pred sounds/ --gt truth/ --metrics FD_PANNs,KL_PANNs --weights PANNs=Cnn14_16k.pth
+      prismaudio evaluate folder --pred sounds/ --text texts.csv --metrics CLAP_MS,PQ --weights MS-CLAP=hub \\
+          --weights Audiobox=audiobox/
     """
     from prismaudio.cli.outputs import check_output
     from prismaudio.evaluation.suite.cache import FeatureCache, default_folder
-    from prismaudio.evaluation.suite.catalogue import parse_weights
     from prismaudio.evaluation.suite.clips import Folders
     from prismaudio.evaluation.suite.gather import Reading
     from prismaudio.evaluation.suite.html import check_folder, write_html
+    from prismaudio.evaluation.suite.judges import parse_weights
     from prismaudio.evaluation.suite.report import clips_path
     from prismaudio.evaluation.suite.run import SuiteConfig, check_coverage, evaluate_folder
 
@@ -113,6 +119,7 @@ def folder(
         set_rounds=set_rounds,
         min_coverage=min_coverage,
         allow_small=allow_small,
+        device=device,
     )
     kept = FeatureCache(cache or default_folder())
     report = evaluate_folder(folders, config, kept, parse_weights(weights or []))

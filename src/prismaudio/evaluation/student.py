@@ -1,16 +1,13 @@
 """How well a local planner plans what a teacher planned: whether its answers are plans, and what they agree about."""
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 from prismaudio.backends.pretrained.asking import Enquiry, Unanswered, VideoModel
 from prismaudio.dimensions.lift import stems
 from prismaudio.dimensions.plan import Plan
 from prismaudio.evaluation.metrics.onsets import TOLERANCE, Matches, onset_f1
-from prismaudio.media.files import replacing
+from prismaudio.evaluation.report import Saved
 from prismaudio.planning import wire
 from prismaudio.planning.curriculum import Lesson
 
@@ -23,18 +20,13 @@ class Judged(NamedTuple):
     named: Matches  # moments at which both hear the same
 
 
-@dataclass(frozen=True)
-class StudentReport:
+class StudentReport(Saved):
     """Of clips that the student did not learn from. An answer that is no plan has found nothing."""
 
     clips: int
     usable: float  # share of the clips
     event_f1: float  # moments within 80 ms of the teacher's
     named_f1: float  # such moments of sounds that share a word
-
-    def save(self, path: Path) -> None:
-        with replacing(path) as beside:
-            beside.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
 
     def table(self) -> str:
         return (

@@ -2,7 +2,7 @@
 
 Signs as in StereoCRW and BEWO: a positive delay means that the right channel lags, a positive level that the left
 one is louder; both mean a source on the left. (The stage and `models.stereo` count right as positive.)
-Shapes: B batch, N samples, W windows, F bins, L lags, T blocks of 0.5 s.
+Shapes: B batch, N samples, W windows of 0.24 s every 0.12 s, F bins, L lags, T blocks of 0.5 s.
 """
 
 import math
@@ -33,28 +33,44 @@ class Interaural(NamedTuple):
     level: Tensor  # (B, T) dB by which the left channel is louder
 
 
-def listen(samples: Tensor, sample_rate: int) -> Interaural:
-    """samples: (B, 2, N) -> delays and levels of blocks of 0.5 s (spec rewards.md 4.2)
+class Windows(NamedTuple):
+    """A stereo sound, window by window; the last partial one is left out unless it is the only one."""
 
-    A block's delay is the median of its windows', in which loud and clear ones weigh more.
-    """
+    delay: Tensor  # (B, W) seconds by which the right channel lags; 0 if the ears have nothing in common
+    clarity: Tensor  # (B, W) height of the peak that tells it: 1 for a pure delay
+    left: Tensor  # (B, W) mean power
+    right: Tensor  # (B, W)
+    heard: Tensor  # (B, W) whether it is loud enough to tell
+
+
+def windowed(samples: Tensor, sample_rate: int) -> Windows:
+    """samples: (B, 2, N) -> GCC-PHAT and levels of every window (spec rewards.md 4.2)"""
     audio = resample(samples.float(), sample_rate, RATE)
-    blocks = max(1, math.ceil(audio.shape[-1] / (BLOCK * RATE) - 1e-6))
     audio = torch.nn.functional.pad(audio, (0, max(0, WINDOW - audio.shape[-1])))
     windows = audio.unfold(-1, WINDOW, HOP)  # (B, 2, W, WINDOW)
-    energy = windows.square().mean(dim=-1)  # (B, 2, W)
-    total = energy.sum(dim=1)
+    left, right = windows.square().mean(dim=-1).unbind(dim=1)
+    total = left + right
     heard = total > torch.maximum(GATE * total.mean(dim=-1, keepdim=True), torch.tensor(2 * INAUDIBLE))
+    delay, clarity = _delays(windows * torch.hann_window(WINDOW, device=audio.device))
+    return Windows(delay, clarity, left, right, heard)
 
-    delays, peaks = _delays(windows * torch.hann_window(WINDOW, device=audio.device))
-    weights = total.sqrt() * peaks.clamp(min=0) * heard
-    centres = (torch.arange(windows.shape[2], device=audio.device) * HOP + WINDOW / 2) / (BLOCK * RATE)
-    block_of = centres.long().clamp(max=blocks - 1)
-    members = block_of == torch.arange(blocks, device=audio.device)[:, None]  # (T, W)
+
+def listen(samples: Tensor, sample_rate: int) -> Interaural:
+    """samples: (B, 2, N) -> delays and levels of blocks of 0.5 s (spec rewards.md 4.2)"""
+    return in_blocks(windowed(samples, sample_rate), samples.shape[-1] / sample_rate)
+
+
+def in_blocks(found: Windows, seconds: float) -> Interaural:
+    """A block's delay is the median of its windows', in which loud and clear ones weigh more."""
+    blocks = max(1, math.ceil(seconds / BLOCK - 1e-6))
+    weights = (found.left + found.right).sqrt() * found.clarity * found.heard
+    centres = torch.arange(found.delay.shape[-1], device=weights.device) * HOP + WINDOW / 2
+    block_of = (centres / (BLOCK * RATE)).long().clamp(max=blocks - 1)
+    members = block_of == torch.arange(blocks, device=weights.device)[:, None]  # (T, W)
     delay = weighted_median(
-        delays[:, None].expand(-1, blocks, -1), weights[:, None] * members
+        found.delay[:, None].expand(-1, blocks, -1), weights[:, None] * members
     )  # a block without a sound has no median
-    left, right = ((energy[:, ear] * heard) @ members.mT.to(energy) for ear in (0, 1))
+    left, right = ((power * found.heard) @ members.mT.to(power) for power in (found.left, found.right))
     floor = (left + right) * 10 ** (-WIDEST_LEVEL / 10)
     return Interaural(delay, 10 * torch.log10((left + floor) / (right + floor)))
 
@@ -96,7 +112,7 @@ def squared_error(delay: Tensor, reference: Tensor) -> Tensor:
 
 
 def _delays(windows: Tensor) -> tuple[Tensor, Tensor]:
-    """windows: (B, 2, W, n) -> delays (B, W) in seconds and the height of their peaks (B, W), 1 for a pure delay."""
+    """windows: (B, 2, W, n) -> delays (B, W) in seconds and the height of their peaks (B, W), 0 to 1"""
     low, high = (round(hertz * 2 * WINDOW / RATE) for hertz in BAND)
     spectrum = torch.fft.rfft(windows, n=2 * WINDOW)[..., low : high + 1]
     cross = spectrum[:, 0] * spectrum[:, 1].conj()
@@ -104,7 +120,8 @@ def _delays(windows: Tensor) -> tuple[Tensor, Tensor]:
     lags, cosine, sine = (x.to(windows.device) for x in _lags(low, high))
     correlation = (phat.real @ cosine - phat.imag @ sine) / phat.shape[-1]
     peak, index = correlation.max(dim=-1)
-    return lags[index], peak
+    clear = peak > 0  # one ear alone has no delay
+    return torch.where(clear, lags[index], 0.0), peak.clamp(min=0)
 
 
 @lru_cache(maxsize=1)

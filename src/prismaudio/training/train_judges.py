@@ -57,9 +57,9 @@ class JudgesConfig(Config):
     scenes: JudgedConfig = JudgedConfig()
     held_out_scenes: PositiveInt = 150
     words: AudioTextTrainingConfig = AudioTextTrainingConfig()
-    offset: LoopConfig = loop(10_000)
-    quality: LoopConfig = loop(5000)
-    seen_place: LoopConfig = loop(2500)
+    offset: LoopConfig = loop(8000)
+    quality: LoopConfig = loop(2500)
+    seen_place: LoopConfig = loop(1500)
 
 
 class ScenesTooShort(PrismAudioError):

@@ -81,6 +81,10 @@ class WordsJudge(_Judge):
         """-> (len(texts), E) of length 1; `Unjudgeable` if a text has no words"""
         return torch.stack([self._read(text) for text in texts])
 
+    def truncated(self, texts: Sequence[str]) -> tuple[bool, ...]:
+        """None: all words of a text are read."""
+        return (False,) * len(texts)
+
     def _read(self, text: str) -> Tensor:
         tokens = torch.from_numpy(self.words.tokens(text))
         if not len(tokens):

@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from einops import reduce
 from torch import Tensor, nn
 
-from prismaudio.backends.pretrained.folder import ready
+from prismaudio.backends.pretrained.assembling import filled, sized
 from prismaudio.backends.pretrained.missing import extra_for
-from prismaudio.models.checkpoints import CheckpointError, check_fit, fill, read_content, without_prefix
+from prismaudio.models.checkpoints import CheckpointError, read_content, without_prefix
 
 if TYPE_CHECKING:
     from transformers import WavLMConfig, WavLMModel
@@ -109,17 +109,9 @@ def real_frames(frames: int, real: Tensor) -> Tensor:
 def load(path: Path) -> tuple[Aesthetics, dict[str, Scale]]:
     """From the paper's checkpoint.pt or a folder as on the hub, of any size, strictly; head depth from the tensors."""
     found = read(path)
-    try:
-        network = build(found)
-    except (KeyError, ValueError, IndexError, ZeroDivisionError) as error:
-        raise CheckpointError(
-            f"{path} is not Audiobox Aesthetics: its size cannot be read off it ({error}); "
-            "give checkpoint.pt or the folder of facebook/audiobox-aesthetics"
-        ) from error
-    state = translated(found.state)
-    check_fit(state, {name: tensor.shape for name, tensor in network.state_dict().items()}, path)
-    fill(network, state)
-    return ready(network, torch.float32), found.scales
+    instead = "checkpoint.pt or the folder of facebook/audiobox-aesthetics"
+    network = sized(build, found, path, "Audiobox Aesthetics", instead)
+    return filled(network, translated(found.state), path), found.scales
 
 
 def read(path: Path) -> Checkpoint:

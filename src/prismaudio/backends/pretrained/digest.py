@@ -1,8 +1,13 @@
-"""The SHA-256 of a large file, and how far it is while it is computed."""
+"""The SHA-256 of a large file, and how far it is while it is computed; and that of a tokenizer."""
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 BLOCK = 8 * 2**20  # bytes
 
@@ -17,3 +22,10 @@ def sha256(path: Path, report: Callable[[float], None] | None = None) -> str:
             if report is not None:
                 report(done / total)
     return digest.hexdigest()
+
+
+def tokenizer_sha256(tokenizer: "PreTrainedTokenizerBase") -> str:
+    """Of its words and rules, not of how it was last asked to fill up or cut."""
+    rules = json.loads(tokenizer.backend_tokenizer.to_str())
+    rules |= {"padding": None, "truncation": None}
+    return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()

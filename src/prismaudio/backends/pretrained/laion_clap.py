@@ -14,13 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from prismaudio.backends.base import Sounds
-from prismaudio.backends.pretrained import htsat
-from prismaudio.backends.pretrained.digest import sha256
-from prismaudio.backends.pretrained.folder import ready
+from prismaudio.backends.pretrained import assembling, htsat
+from prismaudio.backends.pretrained.assembling import sized
+from prismaudio.backends.pretrained.digest import sha256, tokenizer_sha256
 from prismaudio.backends.pretrained.hub import resolve
 from prismaudio.backends.pretrained.missing import extra_for
 from prismaudio.backends.pretrained.windows import cut
-from prismaudio.models.checkpoints import CheckpointError, check_fit, fill, read_tensors, without_prefix
+from prismaudio.models.checkpoints import CheckpointError, read_tensors, without_prefix
 from prismaudio.models.resampling import resample
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class LaionCLAPJudge:
         self.versions: Mapping[str, str] = {
             "weights": digest,
             "preparation": "mono 48 kHz, sinc of 6 zeros, windows of 10 s that cover",
+            "tokenizer": tokenizer_sha256(tokenizer),
         }
 
     @classmethod
@@ -101,6 +102,10 @@ class LaionCLAPJudge:
             input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]
         ).pooler_output
 
+    def truncated(self, texts: Sequence[str]) -> tuple[bool, ...]:
+        """Which of these texts are longer than the 77 tokens that are read."""
+        return tuple(len(ids) > LONGEST for ids in self.tokenizer(list(texts))["input_ids"])
+
 
 def filled(audio: Tensor) -> Tensor:
     """(B, N) -> (B, at least WINDOW): a short sound as often as it fits whole, then silence, as published"""
@@ -112,17 +117,8 @@ def filled(audio: Tensor) -> Tensor:
 def load(path: Path) -> "ClapModel":
     """From LAION's file or one of its layout and any size, strictly."""
     state = translated(read_tensors(path))
-    try:
-        network = build(state)
-    except (KeyError, ValueError, IndexError, ZeroDivisionError) as error:
-        raise CheckpointError(
-            f"{path} is no CLAP of LAION's without fusion: its size cannot be read off it ({error}); give {FILE}"
-        ) from error
-    own = network.state_dict()
-    state = {name: tensor for name, tensor in own.items() if name.endswith(COUNTED)} | state
-    check_fit(state, {name: tensor.shape for name, tensor in own.items()}, path)
-    fill(network, state)
-    return ready(network, torch.float32)
+    network = sized(build, state, path, "a CLAP of LAION's without fusion", FILE)
+    return assembling.filled(network, state, path, COUNTED)
 
 
 def build(state: Mapping[str, Tensor]) -> "ClapModel":

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from prismaudio.backends.base import Sounds
 from prismaudio.backends.pretrained import htsat
-from prismaudio.backends.pretrained.digest import sha256
+from prismaudio.backends.pretrained.digest import sha256, tokenizer_sha256
 from prismaudio.backends.pretrained.hub import resolve
 from prismaudio.backends.pretrained.msclap_network import MSCLAP, load
 from prismaudio.backends.pretrained.msclap_text import HUB_ID as TOKENIZER_ID
@@ -67,6 +67,7 @@ class MSCLAPJudge:
             "weights": digest,
             "preparation": f"mono, 44.1 kHz, {hearing}" + (f", seed {seed}" if hearing == "msclap" else ""),
             "text": long_text,
+            "tokenizer": tokenizer_sha256(tokenizer),
         }
 
     @classmethod

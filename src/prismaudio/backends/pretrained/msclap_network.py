@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from prismaudio.backends.pretrained import htsat
-from prismaudio.backends.pretrained.folder import ready
+from prismaudio.backends.pretrained.assembling import filled, sized
 from prismaudio.backends.pretrained.missing import extra_for
-from prismaudio.models.checkpoints import CheckpointError, check_fit, fill, read_tensors, without_prefix
+from prismaudio.models.checkpoints import read_tensors, without_prefix
 
 if TYPE_CHECKING:
     from transformers import ClapAudioConfig, GPT2Config
@@ -73,17 +73,8 @@ class Projection(nn.Module):
 def load(path: Path) -> MSCLAP:
     """From `CLAP_weights_2023.pth` or a file of its layout and any size, strictly."""
     state = translated(read_tensors(path))
-    try:
-        network = build(state)
-    except (KeyError, ValueError, IndexError, ZeroDivisionError) as error:
-        raise CheckpointError(
-            f"{path} is not MS-CLAP 2023: its size cannot be read off it ({error}); give CLAP_weights_2023.pth"
-        ) from error
-    own = network.state_dict()
-    state = {name: tensor for name, tensor in own.items() if name.endswith(COUNTED)} | state
-    check_fit(state, {name: tensor.shape for name, tensor in own.items()}, path)
-    fill(network, state)
-    return ready(network, torch.float32)
+    network = sized(build, state, path, "MS-CLAP 2023", "CLAP_weights_2023.pth")
+    return filled(network, state, path, COUNTED)
 
 
 def build(state: Mapping[str, Tensor]) -> MSCLAP:

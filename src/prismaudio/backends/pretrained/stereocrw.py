@@ -18,6 +18,8 @@ from prismaudio.models.stereocrw import BEWO, Geometry, StereoCRW, delays, liken
 
 PARALLEL = "module."  # before names, if the file was written by several cards
 DIGITS = 12  # of the digest, in the name
+FAST = Geometry(stride=4, patches=76)  # 64 patches have all their counterparts
+FAST_WINDOWS = 1.0  # a second
 
 
 class StereoCRWJudge:
@@ -48,16 +50,20 @@ class StereoCRWJudge:
         """`FreeMusic-StereoCRW-1024.pth.tar`; it is never downloaded."""
         return cls(load(path).to(device), sha256(path), geometry, windows_a_second)
 
-    @torch.no_grad()
     def delays(self, sounds: Sounds) -> Tensor:
         """-> (B, T) seconds by which the right channel lags, one a window"""
+        return self.patch_delays(sounds).mean(dim=-1)
+
+    @torch.no_grad()
+    def patch_delays(self, sounds: Sounds) -> Tensor:
+        """-> (B, T, P) seconds by which the right channel lags: of every patch with all its counterparts"""
         assert not self.network.training
         audio = resample(sounds.samples.float().to(self.network.window.device), sounds.sample_rate, RATE)
         size, hop = self.geometry.samples, round(RATE / self.windows_a_second)
         over = audio.shape[-1] - size
         windows = F.pad(audio, (0, max(-over, -over % hop))).unfold(-1, size, hop)  # (B, 2, T, size)
         found = [
-            torch.stack([self._delay(window) for window in clip.unbind(dim=1)]) for clip in windows.unbind()
+            torch.stack([self._delays(window) for window in clip.unbind(dim=1)]) for clip in windows.unbind()
         ]
         return torch.stack(found)
 
@@ -66,10 +72,10 @@ class StereoCRWJudge:
         score = closeness(self.delays(sounds), self.delays(references), WORST_DELAY)
         return torch.where(directed(references).to(score.device), score, torch.nan)
 
-    def _delay(self, window: Tensor) -> Tensor:
-        """(2, geometry.samples) -> () seconds"""
+    def _delays(self, window: Tensor) -> Tensor:
+        """(2, geometry.samples) -> (P,) seconds"""
         left, right = (self.network.embed(channel[None], self.geometry) for channel in window)
-        return delays(likeness(left, right), self.geometry).mean()
+        return delays(likeness(left, right), self.geometry)[0]
 
 
 def load(path: Path) -> StereoCRW:

@@ -7,12 +7,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from prismaudio.backends.pretrained.assembling import sized
 from prismaudio.backends.pretrained.folder import ready
 from prismaudio.backends.pretrained.missing import extra_for
 from prismaudio.backends.pretrained.synchformer import UNUSED, VISUAL
 from prismaudio.backends.pretrained.synchformer import published_name as published_visual_name
 from prismaudio.backends.pretrained.synchformer_audio import BANDS, FRAMES, PATCH, SoundSegments
-from prismaudio.models.checkpoints import CheckpointError, check_fit, fill, read_tensors
+from prismaudio.models.checkpoints import check_fit, fill, read_tensors
 from prismaudio.models.motionformer import Motionformer
 from prismaudio.models.sync_head import SyncHead
 
@@ -65,13 +66,7 @@ def load(path: Path, dtype: torch.dtype = torch.float32) -> Synchformer:
         for name, tensor in read_tensors(path).items()
         if not name.removeprefix(PARALLEL).startswith(UNUSED)
     }
-    try:
-        network = build(state)
-    except (KeyError, ValueError, IndexError, ZeroDivisionError) as error:
-        raise CheckpointError(
-            f"{path} is not all of Synchformer: its size cannot be read off it ({error}); "
-            "give synchformer_state_dict.pth"
-        ) from error
+    network = sized(build, state, path, "all of Synchformer", "synchformer_state_dict.pth")
     own = network.state_dict()
     check_fit(state, {published_name(name): tensor.shape for name, tensor in own.items()}, path)
     fill(network, {name: state[published_name(name)] for name in own})

@@ -15,19 +15,12 @@ from numpy.typing import NDArray
 
 from prismaudio.evaluation.metrics.direction import weighted_median
 from prismaudio.evaluation.metrics.proxy_sync import GREY
-from prismaudio.media.audio import resample
+from prismaudio.models.interaural import HOP, RATE, WINDOW, Windows, windowed
 from prismaudio.types import Audio, Frames
 
-RATE = 16_000
-BLOCK, HOP = 0.24, 0.12  # seconds
-GATE_DB = -40.0  # blocks this far below the mean are not listened to
-LOWEST_HZ, HIGHEST_HZ = 80.0, 7000.0
-INTERPOLATION = 16
-LONGEST_MS = 1.5
 UNCLEAR = 1e-3  # peak of a block whose ears have nothing in common; it still has a level difference
 ITD_SCALE_MS, ILD_SCALE_DB = 0.5, 12.0
 EDGE_MS = 0.6  # time difference at the edge of the screen
-NARROW_DB = -25.0  # side below middle from which a sound is mono (spec rewards.md 1.4)
 STILL = 0.8  # quantile of motion that is background
 LEAST_RESIDUAL = 0.1  # of all motion that must remain when the camera is held still
 LEAST_SPREAD = 0.15  # of azimuth over time from which its course is judged, not its mean
@@ -39,7 +32,7 @@ class Ears(NamedTuple):
     """A stereo sound, block by block."""
 
     itd_ms: Series
-    left: Series  # energy
+    left: Series  # mean power
     right: Series
     weight: Series  # 0 where it is too quiet to tell
 
@@ -70,43 +63,14 @@ class Movement(NamedTuple):
 
 
 def listen(audio: Audio) -> Ears:
-    """audio: stereo -> its blocks; the last partial one is left out unless it is the only one."""
-    samples = resample(audio, RATE).samples.double().numpy()
-    block, hop = round(BLOCK * RATE), round(HOP * RATE)
-    samples = np.pad(samples, ((0, 0), (0, max(0, block - samples.shape[1]))))
-    starts = np.arange(0, samples.shape[1] - block + 1, hop)
-    window = np.hanning(block + 1)[:-1]
-    blocks = np.stack([samples[:, s : s + block] * window for s in starts], axis=1)  # (2, T, n)
-    left, right = (blocks**2).sum(axis=2)
-    energy = left + right
-    delays, peaks = zip(*(_delay(*pair) for pair in blocks.swapaxes(0, 1)), strict=True)
-    heard = energy > max(energy.mean() * 10 ** (GATE_DB / 10), 1e-12)
-    return Ears(np.array(delays), left, right, np.sqrt(energy) * np.maximum(peaks, UNCLEAR) * heard)
+    """audio: stereo -> its blocks"""
+    return ears_of(windowed(audio.samples[None], audio.sample_rate))
 
 
-def _delay(left: Series, right: Series) -> tuple[float, float]:
-    """(n,) each -> how much later the right ear hears it, in ms, and how clearly: the highest peak of GCC-PHAT."""
-    size = 2 * len(left)
-    cross = np.fft.rfft(left, size) * np.conj(np.fft.rfft(right, size))
-    frequencies = np.fft.rfftfreq(size, 1 / RATE)
-    within = (frequencies >= LOWEST_HZ) & (frequencies <= HIGHEST_HZ)
-    white = np.where(within, cross / np.maximum(np.abs(cross), 1e-12), 0)
-    curve = np.fft.irfft(white, size * INTERPOLATION) * INTERPOLATION
-    reach = round(LONGEST_MS * 1e-3 * RATE * INTERPOLATION)
-    near = np.concatenate([curve[-reach:], curve[: reach + 1]])  # lags -reach .. reach of the left ear
-    best = int(near.argmax()) if near.any() else reach  # one ear alone has no time difference
-    return (reach - best) / (RATE * INTERPOLATION) * 1e3, float(near[best])
-
-
-def width_db(audio: Audio) -> float:
-    """Side over middle in dB; -inf for mono."""
-    left, right = audio.samples.double().numpy()
-    middle, side = ((left + right) ** 2).sum(), ((left - right) ** 2).sum()
-    return (
-        float(10 * np.log10(side / middle))
-        if side and middle
-        else (-np.inf if middle or not side else np.inf)
-    )
+def ears_of(found: Windows) -> Ears:
+    """found: of one sound"""
+    delay, clarity, left, right, heard = (x[0].double().numpy() for x in found)
+    return Ears(1e3 * delay, left, right, np.sqrt(left + right) * np.maximum(clarity, UNCLEAR) * heard)
 
 
 def agreement(found: Ears, true: Ears) -> float:
@@ -124,7 +88,7 @@ def agreement_with_picture(ears: Ears, movement: Movement, fps: float) -> float:
     """
     if not ears.weight.any() or not movement.energy.any() or movement.residual < LEAST_RESIDUAL:
         return float("nan")
-    seconds = np.arange(len(ears.itd_ms)) * HOP + BLOCK / 2
+    seconds = (np.arange(len(ears.itd_ms)) * HOP + WINDOW / 2) / RATE
     frame = np.minimum((seconds * fps).astype(int), len(movement.azimuths) - 1)
     seen, weight = movement.azimuths[frame], ears.weight * np.sqrt(movement.energy[frame])
     if not weight.any():

@@ -73,7 +73,7 @@ def find_clips(folders: Folders) -> Found:
             for role, files in (("sound", sounds), ("reference", references), ("video", videos))
             if files is not None and (problem := _problem(role, files.get(name, [])))
         ]
-        if texts is not None and not texts.get(name):
+        if texts is not None and not (texts.get(name) or "").strip():
             lacking.append(Problem("text missing", f"no text in {folders.texts}"))
         if lacking:
             problems[name] = lacking[0]

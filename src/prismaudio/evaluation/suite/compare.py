@@ -3,7 +3,6 @@
 Shapes: N clips.
 """
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,11 @@ from prismaudio.evaluation.metrics.paired import (
     paired_means,
     paired_statistics,
 )
+from prismaudio.evaluation.report import Saved
 from prismaudio.evaluation.suite.cache import FeatureCache
-from prismaudio.evaluation.suite.catalogue import of_embedding
+from prismaudio.evaluation.suite.catalogue import of_set
 from prismaudio.evaluation.suite.metric import Gathered, Metric, Role, SetValue
 from prismaudio.evaluation.suite.report import ClipRecord, Figure, FolderReport
-from prismaudio.media.files import replacing
 from prismaudio.types import Audio
 
 SET_ROUNDS = 200
@@ -50,7 +49,7 @@ class Compared(Config):
     reason: str = ""  # why it cannot be compared
 
 
-class Comparison(Config):
+class Comparison(Saved):
     first: str
     second: str
     clips: int  # that both have
@@ -69,11 +68,6 @@ class Comparison(Config):
         widths = [max(len(row[i]) for row in rows if row[1] != "n/a" or i != 2) for i in range(7)]
         lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
         return "\n".join([*lines, "", f"{self.clips} clips that both systems have; paired bootstrap."])
-
-    def save(self, path: Path) -> None:
-        """JSON, whole or not at all."""
-        with replacing(path) as temporary:
-            temporary.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 def compare(
@@ -180,10 +174,10 @@ def _recorded(metric: str, report: FolderReport, figure: Figure) -> Metric:
     """The metric that made a figure, without its network."""
     name = next(iter(figure.extracts.values()))
     extractor = Recorded(Identity(name, **report.extractors[name].model_dump()))
-    metrics = {m.name: m for m in of_embedding(extractor, allow_small=report.protocol.allow_small)}
-    if metric not in metrics:
+    found = of_set(metric, extractor, allow_small=report.protocol.allow_small)
+    if found is None:
         raise Unknown(f"{metric} is a figure of a set that this program cannot compute again")
-    return metrics[metric]
+    return found
 
 
 class Recorded:

@@ -217,7 +217,8 @@ def _protocol(report: FolderReport) -> str:
         "bootstrap rounds": report.rounds,
         "versions": report.versions,
         "source": report.revision or "unknown",
-        **{f"extractor {n}": f"{e.version} {e.digest[:16]}" for n, e in report.extractors.items()},
+        **{f"extractor {n}": f"{e.version} {e.digest}" for n, e in report.extractors.items()},
+        **{", ".join(names): judge for judge, names in report.judges().items()},
     }
     rows = "".join(f"<tr><td>{escape(k)}</td><td>{escape(str(v))}</td></tr>" for k, v in facts.items())
     return f"<h2>Protocol</h2><table>{rows}</table>"

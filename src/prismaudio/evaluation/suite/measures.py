@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from prismaudio.backends.embedded.interaural import NARROWEST
 from prismaudio.backends.extractor import Extractor, SoundExtractor, Tensors
 from prismaudio.evaluation.metrics.divergence import kl_divergence
 from prismaudio.evaluation.metrics.frechet import (
@@ -21,7 +22,6 @@ from prismaudio.evaluation.metrics.frechet import (
 from prismaudio.evaluation.metrics.inception import inception_score
 from prismaudio.evaluation.metrics.kid import kernel_distance
 from prismaudio.evaluation.metrics.proxy_spatial import (
-    NARROW_DB,
     Ears,
     Movement,
     agreement,
@@ -49,7 +49,6 @@ class Distance:
     extractor: SoundExtractor
     unit: ClassVar[str] = ""
     better: ClassVar[Better] = "lower"
-    needs_text: ClassVar[bool] = False
 
     @property
     def extracts(self) -> Mapping[Role, Extractor]:
@@ -127,7 +126,6 @@ class Divergence:
     extractor: SoundExtractor
     unit: ClassVar[str] = "nats"
     better: ClassVar[Better] = "lower"
-    needs_text: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
@@ -149,7 +147,6 @@ class Inception:
     extractor: SoundExtractor
     unit: ClassVar[str] = ""
     better: ClassVar[Better] = "higher"
-    needs_text: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
@@ -175,7 +172,6 @@ class Loudness:
     name: ClassVar[str] = "loudness"
     unit: ClassVar[str] = "LUFS"
     better: ClassVar[Better] = ""
-    needs_text: ClassVar[bool] = False
     extractor: Basics = field(default_factory=Basics)
 
     @property
@@ -194,7 +190,6 @@ class ProxyQuality:
     name: ClassVar[str] = "proxy_quality"
     unit: ClassVar[str] = "0 to 1"
     better: ClassVar[Better] = "higher"
-    needs_text: ClassVar[bool] = False
     extractor: Defects = field(default_factory=Defects)
 
     @property
@@ -212,7 +207,6 @@ class ProxySync:
     name: ClassVar[str] = "proxy_sync"
     unit: ClassVar[str] = "0 to 0.5"
     better: ClassVar[Better] = "higher"
-    needs_text: ClassVar[bool] = False
     onsets: Onsets = field(default_factory=Onsets)
     motion: Motion = field(default_factory=Motion)
 
@@ -236,7 +230,6 @@ class ProxySpatial:
     name: ClassVar[str] = "proxy_spatial"
     unit: ClassVar[str] = "0 to 1"
     better: ClassVar[Better] = "higher"
-    needs_text: ClassVar[bool] = False
     extractor: Interaural = field(default_factory=Interaural)
 
     @property
@@ -246,10 +239,10 @@ class ProxySpatial:
     def measure(self, clips: Sequence[Gathered]) -> ClipValues:
         widths = np.array(column(clips, "reference", self.extractor, "width_db"))
         values = [agreement(self._ears(clip, "sound"), self._ears(clip, "reference")) for clip in clips]
-        return scored(np.where(widths > NARROW_DB, values, np.nan), "its reference is mono, or one is silent")
+        return scored(np.where(widths > NARROWEST, values, np.nan), "its reference is mono, or one is silent")
 
     def _ears(self, clip: Gathered, role: Role) -> Ears:
-        return ears_of(clip.features[role, self.extractor.identity.name])
+        return kept_ears(clip.features[role, self.extractor.identity.name])
 
 
 @dataclass(frozen=True)
@@ -259,7 +252,6 @@ class ProxySpatialMotion:
     name: ClassVar[str] = "proxy_spatial_motion"
     unit: ClassVar[str] = "0 to 1"
     better: ClassVar[Better] = "higher"
-    needs_text: ClassVar[bool] = False
     extractor: Interaural = field(default_factory=Interaural)
     motion: Motion = field(default_factory=Motion)
 
@@ -272,13 +264,13 @@ class ProxySpatialMotion:
         for clip in clips:
             seen = clip.features["video", self.motion.identity.name]
             movement = Movement(seen["azimuths"].numpy(), seen["energy"].numpy(), float(seen["residual"]))
-            ears = ears_of(clip.features["sound", self.extractor.identity.name])
+            ears = kept_ears(clip.features["sound", self.extractor.identity.name])
             values.append(agreement_with_picture(ears, movement, FPS))
         return scored(np.array(values), "silence, stillness, or only the camera moves")
 
 
-def ears_of(kept: Tensors) -> Ears:
-    """As `proxy_spatial.listen` gave it."""
+def kept_ears(kept: Tensors) -> Ears:
+    """As `proxy_spatial.ears_of` gave it."""
 
     def series(tensor: Tensor) -> NDArray[np.float64]:
         return tensor.double().numpy()

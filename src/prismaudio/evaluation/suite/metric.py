@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from prismaudio.backends.extractor import Extractor, Tensors
 
-Role = Literal["sound", "reference", "video"]
+Role = Literal["sound", "reference", "video", "text", "film"]  # film: the sound and the video together
 Better = Literal["higher", "lower", ""]
 Chosen = NDArray[np.intp]
 
@@ -25,6 +25,7 @@ class Gathered(NamedTuple):
     name: str
     text: str | None
     features: Mapping[tuple[Role, str], Tensors]  # (role, name of the extractor) -> tensors
+    unjudged: Mapping[tuple[Role, str], str] = {}  # of which an extractor can say nothing, and why
 
 
 class ClipValues(NamedTuple):
@@ -32,6 +33,7 @@ class ClipValues(NamedTuple):
 
     values: NDArray[np.float64]  # (N,), nan for what cannot be scored: never 0
     reasons: tuple[str, ...] = ()  # (N,) why it cannot, empty where it can
+    note: str = ""
 
 
 class SetValue(NamedTuple):
@@ -57,11 +59,8 @@ class Metric(Protocol):
 
     @property
     def extracts(self) -> Mapping[Role, Extractor]:
-        """What is to be extracted of which file; a role makes that file a need."""
+        """What is to be extracted of what; a role makes that file, or text, a need."""
         ...
-
-    @property
-    def needs_text(self) -> bool: ...
 
     def measure(self, clips: Sequence[Gathered]) -> ClipValues | SetValue:
         """Raises a `PrismAudioError` that says why if nothing can be measured: the figure is then n/a."""

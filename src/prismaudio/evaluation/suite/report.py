@@ -9,9 +9,12 @@ from typing import Literal, NamedTuple
 from prismaudio.config import Config
 from prismaudio.errors import PrismAudioError
 from prismaudio.evaluation.metrics.bootstrap import Interval
+from prismaudio.evaluation.report import Saved
 from prismaudio.evaluation.suite.gather import Reading
 from prismaudio.evaluation.suite.metric import Better, Role
 from prismaudio.media.files import replacing
+
+DIGITS = 12  # of a digest, in a table
 
 
 class BadReport(PrismAudioError):
@@ -76,7 +79,7 @@ class Protocol(Config):
     allow_small: bool
 
 
-class FolderReport(Config):
+class FolderReport(Saved):
     format: Literal["prismaudio-folder-evaluation/1"] = "prismaudio-folder-evaluation/1"
     system: str  # the folder's name
     protocol: Protocol
@@ -97,11 +100,6 @@ class FolderReport(Config):
             reason = str(error).partition("\n")[0]
             raise BadReport(f"{path} is no report of 'prismaudio evaluate folder': {reason}") from error
 
-    def save(self, path: Path) -> None:
-        """JSON, whole or not at all."""
-        with replacing(path) as temporary:
-            temporary.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
-
     def table(self) -> str:
         """One aligned line per metric, what is n/a by its reason, then the counts."""
         rows = [["metric", "value", "95 % interval", "better", "N", ""]]
@@ -112,7 +110,20 @@ class FolderReport(Config):
             for r in rows
         ]
         absent = [f"n/a: {', '.join(names)}: {reason}" for reason, names in self.absent().items()]
-        return "\n".join([*lines, "", *absent, *[""] * bool(absent), self.summary()])
+        judges = [f"{', '.join(names)}: {judge}" for judge, names in self.judges().items()]
+        parts = [lines, judges, absent, [self.summary()]]
+        return "\n\n".join("\n".join(part) for part in parts if part)
+
+    def judges(self) -> dict[str, list[str]]:
+        """learned judge, its weights and how it is fed -> the metrics that rest on it"""
+        found: dict[str, list[str]] = {}
+        for metric, figure in self.metrics.items():
+            for name in dict.fromkeys(figure.extracts.values()):
+                record = self.extractors[name]
+                if record.digest and not figure.reason:
+                    judge = f"by {name}, weights {record.digest[:DIGITS]}, version {record.version}"
+                    found.setdefault(judge, []).append(metric)
+        return found
 
     def absent(self) -> dict[str, list[str]]:
         """reason -> the metrics that have no value for it."""

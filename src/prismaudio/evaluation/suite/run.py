@@ -17,9 +17,10 @@ from prismaudio.errors import PrismAudioError
 from prismaudio.evaluation.metrics.bootstrap import Interval
 from prismaudio.evaluation.metrics.paired import bootstrap_means
 from prismaudio.evaluation.suite.cache import FeatureCache
-from prismaudio.evaluation.suite.catalogue import choose, names
+from prismaudio.evaluation.suite.catalogue import choose
 from prismaudio.evaluation.suite.clips import Folders, find_clips
 from prismaudio.evaluation.suite.gather import Gathering, Reading, extractors, gather
+from prismaudio.evaluation.suite.judges import Judges
 from prismaudio.evaluation.suite.metric import ClipValues, Gathered, Metric, SetValue
 from prismaudio.evaluation.suite.report import (
     ClipRecord,
@@ -30,10 +31,12 @@ from prismaudio.evaluation.suite.report import (
     ProblemRecord,
     Protocol,
 )
+from prismaudio.generation.engine import choose_engine
 
 PACKAGES = ("prismaudio", "torch", "numpy", "scipy", "soxr", "av")
 NORMAL_95 = 1.959964  # standard deviations on either side that hold 95 %
 SHORT = 0.1  # seconds a clip may end early
+FILMS = "films"  # folder within that of the features, for what Synchformer sees
 
 
 class CoverageTooLow(PrismAudioError):
@@ -50,13 +53,16 @@ class SuiteConfig(Config):
     set_rounds: NonNegativeInt = Field(100, description="of that of figures of sets; 0: no intervals")
     min_coverage: NonNegativeFloat = Field(0.99, le=1)
     allow_small: bool = Field(False, description="FD of fewer sounds than features, and its extrapolation")
+    device: str = Field("cpu", description="of the published judges")
 
 
 def evaluate_folder(
     folders: Folders, config: SuiteConfig, cache: FeatureCache, weights: Mapping[str, Path] | None = None
 ) -> FolderReport:
     """Two calls on the same files give the same report. Clips that cannot be measured are counted with the reason."""
-    choice = choose(config.metrics, folders, weights or {}, allow_small=config.allow_small)
+    device = choose_engine(config.device, "float32", "eager").device
+    judges = Judges(weights, str(device), cache.folder / FILMS)
+    choice = choose(config.metrics, folders, judges, allow_small=config.allow_small)
     found = find_clips(folders)
     bar = tqdm(found.clips, desc="clips", disable=None)
     gathering = gather(bar, choice.metrics, cache, config.reading)
@@ -67,7 +73,7 @@ def evaluate_folder(
         measured[metric.name] = found_by_it
         figures[metric.name] = figure_of(metric, found_by_it, len(gathering.clips), config)
     figures |= {name: Figure(reason=reason) for name, reason in choice.unavailable}
-    figures = {name: figures[name] for name in names() if name in figures}
+    figures = {name: figures[name] for name in choice.names}
     return FolderReport(
         system=folders.sounds.resolve().name,
         protocol=Protocol(reading=config.reading, seed=config.seed, allow_small=config.allow_small),
@@ -129,7 +135,9 @@ def figure_of(
     known = measured.values[~np.isnan(measured.values)]
     if not len(known):
         return named.model_copy(update={"reason": next(iter(measured.reasons), "no clip has a value")})
-    return named.model_copy(update=_parts(mean_interval(known, config)) | {"clips": len(known)})
+    return named.model_copy(
+        update=_parts(mean_interval(known, config)) | {"clips": len(known), "note": measured.note}
+    )
 
 
 def mean_interval(values: NDArray[np.float64], config: SuiteConfig) -> Interval:

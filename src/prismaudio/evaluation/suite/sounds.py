@@ -11,13 +11,14 @@ import torch
 from prismaudio.backends.extractor import Identity, Tensors
 from prismaudio.evaluation.metrics.divergence import from_probabilities
 from prismaudio.evaluation.metrics.proxy_quality import quality
-from prismaudio.evaluation.metrics.proxy_spatial import listen, watch, width_db
+from prismaudio.evaluation.metrics.proxy_spatial import ears_of, watch
 from prismaudio.evaluation.metrics.proxy_sync import VIEW, motion_curve, onset_curve
 from prismaudio.evaluation.sound_classifier import WEIGHTS, load_classifier
 from prismaudio.evaluation.suite.cache import digest_of
 from prismaudio.generation.loading import assets
 from prismaudio.media.audio import resample
 from prismaudio.media.loudness import integrated_loudness
+from prismaudio.models.interaural import in_blocks, side_to_middle, windowed
 from prismaudio.models.sound_classifier import (
     SAMPLE_RATE,
     SoundClassifier,
@@ -113,12 +114,18 @@ class Motion:
 class Interaural:
     """What differs between the ears, block by block, and how wide the sound is."""
 
-    identity = Identity("interaural", "1", "")
+    identity = Identity("interaural", "2", "")
 
     def extract(self, audio: Audio) -> Tensors:
-        """-> itd_ms, left, right, weight: (T,); width_db ()"""
-        found = {name: torch.from_numpy(values.copy()) for name, values in listen(audio)._asdict().items()}
-        return found | {"width_db": torch.tensor(width_db(audio), dtype=torch.float64)}
+        """-> itd_ms, left, right, weight: (W,), of windows of 0.24 s; delay (T,) seconds, of blocks of 0.5 s;
+        course (T, 1): the same, silence in the middle; width_db ()
+        """
+        samples = audio.samples[None]
+        windows = windowed(samples, audio.sample_rate)
+        found = {name: torch.from_numpy(values) for name, values in ears_of(windows)._asdict().items()}
+        delay = in_blocks(windows, audio.duration).delay[0]
+        width = side_to_middle(samples)[0]
+        return found | {"delay": delay, "course": delay.nan_to_num(0.0)[:, None], "width_db": width}
 
 
 class Defects:
