@@ -19,10 +19,12 @@ from prismaudio.cli import (
     demo,
     download,
     evaluate,
+    evaluate_candidates,
     evaluate_folder,
     generate,
     listen,
     plan,
+    score,
     stage,
     train,
 )
@@ -48,6 +50,7 @@ app = typer.Typer(
 for command, summary in (
     (generate.generate, "Give a video its sound."),
     (plan.plan, "Write down what a video should sound like."),
+    (score.score, "Say what the sound of a video is worth."),
     (stage.stage, "Make short films whose sounds are known."),
     (annotate.annotate, "Let a planner write down the sound of many videos, to learn from."),
     (train.train, "Train the embedded model or a part of it."),
@@ -60,6 +63,9 @@ for command, summary in (
 measuring = typer.Typer(cls=evaluate_folder.Evaluations, no_args_is_help=True, rich_markup_mode=None)
 measuring.callback(epilog=EXIT_CODES)(evaluate_folder.evaluations)
 measuring.command(evaluate_folder.BENCHMARK, hidden=True, epilog=EXIT_CODES)(evaluate.evaluate)
+measuring.command(short_help="Is the best of several takes better?", epilog=EXIT_CODES)(
+    evaluate_candidates.candidates
+)
 measuring.command(short_help="Measure the sounds of any system.", epilog=EXIT_CODES)(evaluate_folder.folder)
 measuring.command(short_help="Is one system better than another?", epilog=EXIT_CODES)(evaluate_folder.compare)
 app.add_typer(measuring, name="evaluate", short_help="Measure generated sound.")
