@@ -68,9 +68,9 @@ def test_choosing_by_the_total_raises_every_part_of_it():
 
 def test_takes_without_a_figure_count_neither_as_one_nor_as_the_best():
     scene = [{"total": NAN, "x": 1.0}, {"total": 0.5, "x": NAN}, {"total": 0.2, "x": 3.0}]
-    assert chosen(scene, "total") is scene[1]
+    assert chosen(scene, "total", Weights()) is scene[1]
     assert mean(scene, "x") == 2
-    assert chosen([{"total": NAN}], "total") is None
+    assert chosen([{"total": NAN}], "total", Weights()) is None
     assert math.isnan(mean([{"total": NAN}], "total"))
 
 
@@ -106,7 +106,7 @@ def test_the_table_holds_every_figure_and_every_choice():
     assert first.splitlines()[0].split("  ")[0] == "chosen by total"
     assert len(first.splitlines()) == len(second.splitlines()) == 1 + 7
     assert "azimuth error (-)" in first
-    assert second.splitlines()[2].count("*") == 2  # temporal: by itself, and by the total that holds it
+    assert second.splitlines()[2].count("*") == 3  # temporal: by itself, and by both that hold it
 
 
 def test_the_true_sound_is_where_and_when_it_should_be_and_silence_is_not():

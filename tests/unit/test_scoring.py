@@ -12,7 +12,7 @@ from prismaudio.backends.base import Sounds, Unjudgeable
 from prismaudio.config import BadConfig
 from prismaudio.dimensions.plan import DIMENSIONS
 from prismaudio.dimensions.rewards import Case
-from prismaudio.dimensions.scoring import EVEN, SILENT, Panel, Weights, total
+from prismaudio.dimensions.scoring import EVEN, SILENT, Panel, Weights, balanced, total
 from prismaudio.media.preprocess import View
 
 CASE = Case(PLAN)
@@ -50,6 +50,16 @@ def test_what_was_not_scored_does_not_count():
     assert found[0].item() == pytest.approx((0.2 + 3 * 0.8) / 4)
     assert found[1].isnan()
     assert found[2].isnan()  # scored, but it has no weight
+
+
+def test_balanced_every_dimension_decides_however_little_it_spreads():
+    rewards = torch.tensor([[0.9, 0.50, 0.5, 0.5], [0.1, 0.52, 0.5, 0.5], [0.1, 0.48, 0.5, math.nan]])
+    found = balanced(rewards, EVEN)
+    # standardised: semantic 1.41, -0.71, -0.71; temporal 0, 1.22, -1.22; the others are equal
+    expected = torch.tensor([1.4142 / 4, (1.2247 - 0.7071) / 4, -1.9319 / 3])
+    torch.testing.assert_close(found, expected, atol=1e-3, rtol=0)
+    torch.testing.assert_close(balanced(rewards * 0.1 + 3, EVEN), found, atol=1e-3, rtol=0)
+    assert balanced(torch.full((2, 4), math.nan), EVEN).isnan().all()
 
 
 def test_rewards_between_0_and_1_have_a_total_between_0_and_1():

@@ -63,7 +63,11 @@ def generate(
     keep: Annotated[int, typer.Option(help="Of the candidates, so many.", min=1)] = 1,
     choose_by: Annotated[
         str,
-        typer.Option(help="total, semantic, temporal, aesthetic or spatial.", metavar="NAME"),
+        typer.Option(
+            help="total; balanced, in which each dimension decides by its weight however little it spreads; "
+            "semantic, temporal, aesthetic or spatial.",
+            metavar="NAME",
+        ),
     ] = "total",
     judges: JudgesName = "embedded",
     judge: JudgeChanges = None,

@@ -23,6 +23,8 @@ SILENT = "the sound is silent"
 
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
+SAME = 1e-6  # spread of rewards below which sounds are equally good
+
 
 class Weights(Config):
     """How much each dimension counts; the defaults are the released trainer's (spec rl.md section 3)."""
@@ -55,6 +57,15 @@ class Verdict(NamedTuple):
 
     def total(self, weights: Weights) -> Tensor:
         return total(self.rewards, weights)
+
+
+def balanced(rewards: Tensor, weights: Weights) -> Tensor:
+    """(B, D) of sounds of one film -> (B,): the weighted mean of rewards standardised over these sounds, so that each
+    dimension decides by its weight however little it spreads (spec rewards.md 1, "zscore per reward").
+    """
+    centred = rewards - rewards.nanmean(dim=0)
+    spread = centred.square().nanmean(dim=0).sqrt()
+    return total(centred / spread.where(spread > SAME, torch.inf), weights)
 
 
 def total(rewards: Tensor, weights: Weights) -> Tensor:

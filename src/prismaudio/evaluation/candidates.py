@@ -8,6 +8,7 @@ the chosen take and the mean of all: what a take would be worth that nobody chos
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 from tqdm import tqdm
@@ -15,7 +16,8 @@ from tqdm import tqdm
 from prismaudio.backends.base import Sounds
 from prismaudio.backends.embedded.interaural import InterauralJudge
 from prismaudio.config import Config
-from prismaudio.dimensions.scoring import Panel, Weights
+from prismaudio.dimensions.plan import DIMENSIONS
+from prismaudio.dimensions.scoring import Panel, Weights, balanced
 from prismaudio.errors import PrismAudioError
 from prismaudio.evaluation.benchmark import BenchmarkConfig, Task, tasks, true_sound, usable
 from prismaudio.evaluation.metrics import proxy_quality, proxy_spatial, proxy_sync
@@ -27,7 +29,7 @@ from prismaudio.evaluation.report import Saved, aligned
 from prismaudio.evaluation.scores import labels
 from prismaudio.evaluation.sound_classifier import likeliest, load_classifier
 from prismaudio.evaluation.systems import pictures
-from prismaudio.generation.candidates import judge_takes, ranking
+from prismaudio.generation.candidates import BALANCED, judge_takes, ranking
 from prismaudio.generation.cards import FIGURES, TOTAL, Rated, Rules
 from prismaudio.generation.options import Options
 from prismaudio.generation.pipeline import VideoToAudio
@@ -40,6 +42,7 @@ from prismaudio.types import Audio
 
 ROUNDS = 10_000
 SURE = 0.05  # adjusted p below which a gain is marked
+WAYS = (*FIGURES, BALANCED)  # to choose by
 LOWER_IS_BETTER = ("azimuth error",)
 
 Figures = dict[str, float]  # of one take; NaN where it does not apply
@@ -91,10 +94,10 @@ class CandidatesReport(Saved):
         for g in self.by(TOTAL):
             figures = [f"{g.single:.3f}", f"{g.chosen:.3f}", str(g.gain), f"{g.p:.4f}", str(g.scenes)]
             rows.append([named(g.figure), *figures])
-        wide = [["gain, chosen by", *FIGURES]]
+        wide = [["gain, chosen by", *WAYS]]
         for figure in dict.fromkeys(gain.figure for gain in self.gains):
             found = {gain.chosen_by: gain for gain in self.gains if gain.figure == figure}
-            cells = [str(found[by]) if by in found else "-" for by in FIGURES]
+            cells = [str(found[by]) if by in found else "-" for by in WAYS]
             wide.append([named(figure), *cells])
         told = "from the picture" if self.settings.from_picture else "from the true plan"
         return "\n".join(
@@ -203,9 +206,9 @@ def gains(scenes: Sequence[Scene], config: CandidatesConfig) -> list[Gain]:
         return []
     figures = list(scenes[0][0])
     found: list[Gain] = []
-    for by in FIGURES:
+    for by in WAYS:
         single = {name: np.array([mean(scene, name) for scene in scenes]) for name in figures}
-        picked = [chosen(scene, by) for scene in scenes]
+        picked = [chosen(scene, by, config.weights) for scene in scenes]
         best = {name: np.array([np.nan if t is None else t[name] for t in picked]) for name in figures}
         found += _compared(by, single, best, config)
     return found
@@ -247,8 +250,13 @@ def mean(scene: Scene, figure: str) -> float:
     return float(known.mean()) if len(known) else float("nan")
 
 
-def chosen(scene: Scene, by: str) -> Figures | None:
+def chosen(scene: Scene, by: str, weights: Weights) -> Figures | None:
     """The take that would be kept; None if no take can be judged."""
-    figures = [None if np.isnan(take[by]) else take[by] for take in scene]
+    if by == BALANCED:
+        rewards = torch.tensor([[take[name] for name in DIMENSIONS] for take in scene])
+        values = balanced(rewards, weights).tolist()
+    else:
+        values = [take[by] for take in scene]
+    figures = [None if np.isnan(value) else value for value in values]
     best = ranking(figures)[0]
     return None if figures[best] is None else scene[best]

@@ -3,16 +3,18 @@
 What choosing gains in the judges it chose by says nothing of others: `prismaudio evaluate candidates` measures both.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, Self
 
+import torch
 from pydantic import PositiveInt, model_validator
 
 from prismaudio.backends.availability import NotAvailable
 from prismaudio.config import Config
 from prismaudio.dimensions.plan import DIMENSIONS, Plan
-from prismaudio.dimensions.scoring import Panel, Weights
+from prismaudio.dimensions.scoring import Panel, Weights, balanced
 from prismaudio.errors import PrismAudioError
 from prismaudio.generation.cards import (
     TOTAL,
@@ -32,7 +34,8 @@ from prismaudio.generation.pipeline import Generation, VideoToAudio
 from prismaudio.generation.thinking import Job
 from prismaudio.stages import Progress, Stages
 
-By = Literal["total", "semantic", "temporal", "aesthetic", "spatial"]
+By = Literal["total", "balanced", "semantic", "temporal", "aesthetic", "spatial"]
+BALANCED = "balanced"  # rewards standardised over the candidates
 NOBODY = NotAvailable("a dimension", "nobody was asked")
 
 
@@ -108,7 +111,7 @@ def best_of(
         ratings = judge_takes(panel, made, asked_for(made[0].plan, job), choice.weights)
     timings = made[0].timings | stages.timings
     takes = [replace(take, timings=timings) for take in made]
-    order = ranking([rating.figure(choice.by) for rating in ratings])
+    order = ranking(figures_by(ratings, choice))
     told = remarks([ratings[number] for number in order], choice)
     rules, mean = Rules.of(panel, choice.weights), mean_rewards(ratings)
     kept = [
@@ -146,7 +149,7 @@ def best_of_many(
 def check_panel(panel: Panel, choice: Choice) -> None:
     """Raise unless somebody can say what is to be chosen by."""
     counting = [name for name in DIMENSIONS if getattr(choice.weights, name)]
-    wanted = counting if choice.by == TOTAL else [choice.by]
+    wanted = counting if choice.by in (TOTAL, BALANCED) else [choice.by]
     asked = {name: panel.members.get(name, NOBODY) for name in wanted}
     if all(isinstance(member, NotAvailable) for member in asked.values()):
         why = "; ".join(f"{name} is {member}" for name, member in asked.items())
@@ -169,6 +172,19 @@ def asked_for(plan: Plan, job: Job) -> Plan:
     return plan.model_copy(update={"semantic": plan.semantic.model_copy(update={"prose": job.caption})})
 
 
+def figures_by(ratings: Sequence[Rated], choice: Choice) -> list[Figure]:
+    """What decides, of every sound."""
+    if choice.by != BALANCED:
+        return [rating.figure(choice.by) for rating in ratings]
+    rows = [[nan_if_none(rating.rewards[name]) for name in DIMENSIONS] for rating in ratings]
+    figures = balanced(torch.tensor(rows), choice.weights).tolist()
+    return [None if math.isnan(figure) else figure for figure in figures]
+
+
+def nan_if_none(figure: Figure) -> float:
+    return math.nan if figure is None else figure
+
+
 def ranking(figures: Sequence[Figure]) -> list[int]:
     """Numbers of the sounds, best first; of equal ones the first; what has no figure comes last."""
     return sorted(
@@ -178,7 +194,7 @@ def ranking(figures: Sequence[Figure]) -> list[int]:
 
 def remarks(ranked: Sequence[Rated], choice: Choice) -> tuple[str, ...]:
     """What a user should know of a choice: that it was none, or a close one; ratings come best first."""
-    figures = [rating.figure(choice.by) for rating in ranked]
+    figures = figures_by(ranked, choice)
     why = "; ".join(f"{name}: {reason}" for name, reason in missing_reasons(ranked).items())
     if all(figure is None for figure in figures):
         return (f"no candidate could be judged ({why}); the first seeds were kept",)
