@@ -12,7 +12,18 @@ import pytest
 import prismaudio
 
 HEAVY = {"torch", "numpy", "scipy", "av", "cv2", "matplotlib", "pydantic", "soundfile"}
-COMMANDS = ("generate", "plan", "stage", "annotate", "train", "evaluate", "listen", "demo")
+COMMANDS = (
+    "generate",
+    "plan",
+    "score",
+    "stage",
+    "annotate",
+    "train",
+    "evaluate",
+    "benchmark",
+    "listen",
+    "demo",
+)
 
 
 def loaded_after(statement: str) -> set[str]:

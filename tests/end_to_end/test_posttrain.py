@@ -10,11 +10,12 @@ import torch
 from command import Command
 
 from prismaudio.backends.embedded.judges import FILES
-from prismaudio.generation.loading import assets
-from prismaudio.models.checkpoints import load_weights, read_config, save_weights
+from prismaudio.generation.loading import assets, load_embedded
+from prismaudio.models.checkpoints import load_weights, read_config, read_guidance, save_weights
 from prismaudio.models.dit import ConditionedDiT
 from prismaudio.models.judges import AudioTextNetwork, OffsetNetwork, QualityNetwork, SeenPlaceNetwork
 from prismaudio.models.mel_codec import MelStereoCodec
+from prismaudio.models.motionformer import Motionformer
 
 SMALL_CODEC = {
     "mel_channels": 8,
@@ -32,10 +33,12 @@ SETTINGS = {
     "training.prompts": 2,
     "training.group": 4,
     "training.steps": 4,
+    "training.guidance.sampling": 1.5,
+    "training.guidance.training": 1.5,
     "training.learning_rate": 1e-2,
     "training.average_every": 1,
     "training.checkpoint_every": 1,
-    "examination.every": 1,
+    "examination.every": 2,
     "examination.listen": 1,
     "judging.phase_rounds": 1,
 }
@@ -107,13 +110,15 @@ def test_a_run_ends_in_folders_that_generate_and_resumes_bit_for_bit(
         assert files[0].read_bytes() == files[1].read_bytes()
 
     lines = [json.loads(line) for line in (whole / "evaluations.jsonl").read_text().splitlines()]
-    assert [line["iteration"] for line in lines] == [0, 1, 2, 3, 4]
-    assert len({line["semantic"] for line in lines}) == 5  # the averaged weights moved
+    assert [line["iteration"] for line in lines] == [0, 2, 4]
+    assert len({line["semantic"] for line in lines}) == 3  # the averaged weights moved
     gold = max(lines, key=lambda line: line["gold"])["iteration"]
     assert f"best by gold: iteration {gold}" in ran.out
     heard = sorted(path.name for path in (whole / "eval" / "00004").iterdir())
     assert heard == ["000.flac", "scenes.json"]
     assert "rewards: semantic 1" in (whole / "weights" / "README.md").read_text()
+    assert read_guidance(model / "dit.safetensors", 4.0) == 4.0
+    assert load_embedded(whole / "best").guidance == 1.5
     made = prismaudio(
         "generate",
         clip,
@@ -131,7 +136,7 @@ def test_adapters_are_merged_into_what_is_handed_over(
     prismaudio: Command, model: Path, judges: str, scenes: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    changes = {"training.adapters.rank": 2, "training.adapters.alpha": 4, "examination.every": 2}
+    changes = {"training.adapters.rank": 2, "training.adapters.alpha": 4}
     begin = ("--model", model, "--judges", judges, "--prompts", scenes, *settings(**changes))
     ran = prismaudio("posttrain", "--out", run, "--iterations", 2, "--rewards", "spatial=2,aesthetic", *begin)
     assert ran.code == 0, ran.err
@@ -172,6 +177,7 @@ def test_mistakes_are_told_before_anything_is_made(
         (("--preset", "huge"), "no preset 'huge'; give embedded, published or a .toml file"),
         (("--set", "training.grup=8"), "training.grup: Extra inputs are not permitted"),
         (("--set", "training.prompts=3"), "an iteration takes 3 prompts and there are 2"),
+        (("--set", "held_out.count=1"), "one held-out scene tells no distance"),
         (("--set", "held_out.seconds=3"), "prompts of 1.2 s and held-out scenes of 3 s"),
         (("--judges", judges, "--resume"), "holds no checkpoint to go on from"),
     ):
@@ -197,3 +203,45 @@ def test_other_settings_are_not_gone_on_with(
         *settings(**{"prompts.seed": 9}),
     )  # fmt: skip
     assert (ran.code, "holds prompts of other settings" in ran.err) == (1, True)
+
+
+def test_a_published_model_learns_by_the_same_code(
+    prismaudio: Command, judges: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tiny one, with its encoders: files as the authors publish them become a folder of safetensors."""
+    pytest.importorskip("transformers", reason="the extra 'published' is not installed")
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "contract"))
+    import published_files
+    import tiny_encoders
+
+    sizes = {**published_files.TRANSFORMER, "video_dim": 32, "text_dim": 32, "sync_dim": 64}
+    eyes = {"width": 64, "depth": 1, "heads": 1, "patch": 16, "grid": 14, "frames": 16}
+    monkeypatch.setattr(published_files, "TRANSFORMER", sizes)
+    monkeypatch.setattr(published_files, "SYNCHFORMER", eyes)
+    monkeypatch.setattr(published_files, "CODEC", {**published_files.CODEC, "strides": (32, 64)})
+    monkeypatch.setattr(
+        "prismaudio.backends.pretrained.synchformer.build_synchformer", lambda: Motionformer(**eyes)
+    )
+    vision = tiny_encoders.videoprism_config()
+    vision.vision_config.image_size = 288
+    monkeypatch.setattr(tiny_encoders, "videoprism_config", lambda: vision)
+    folder, run = tmp_path / "published", tmp_path / "run"
+    folder.mkdir()
+    published_files.write_published(folder)
+    tiny_encoders.save_videoprism(folder / "videoprism")
+    tiny_encoders.save_t5gemma(folder / "t5gemma")
+    changes = {"prompts.count": 1, "training.prompts": 1, "training.updates": 1}
+    ran = prismaudio(
+        "posttrain", "--preset", "published", "--model", folder, "--judges", judges, "--out", run,
+        "--iterations", 2, "--device", "cpu", *settings(**changes),
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    assert {path.name for path in (run / "weights").iterdir()} == {
+        "README.md",
+        "config.json",
+        "model.safetensors",
+        "vae.safetensors",
+        "synchformer.safetensors",
+    }
+    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert all(line["gradient_norm"] > 0 for line in log)

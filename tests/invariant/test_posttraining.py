@@ -13,7 +13,7 @@ from torch import Tensor
 
 from prismaudio.errors import UnknownChoice
 from prismaudio.flow.sampler import sample, time_grid
-from prismaudio.posttraining.algorithm import ALGORITHMS, FAST_GRPO, FLOW_GRPO
+from prismaudio.posttraining.algorithm import ALGORITHMS, FAST_GRPO, FLOW_GRPO, BadGroup
 from prismaudio.posttraining.balance import BalanceConfig
 from prismaudio.posttraining.config import Adapters, Guidance, PostTrainingConfig
 from prismaudio.posttraining.lora import add_adapters, merge_adapters
@@ -216,6 +216,15 @@ def test_two_processes_that_share_a_policy_learn_what_one_learns(name: str, tmp_
     rest = trainer(settings.model_copy(update={"iterations": 3}))
     rest.run(tmp_path)
     assert rest.iteration == 3
+
+
+def test_the_number_of_starts_can_be_chosen():
+    """Of one start all sounds are one until the window begins, which is cheaper; and groups must be made of starts."""
+    own, one = trainer(config()), trainer(config(starts=1))
+    assert (own.algorithm.branch(16), one.algorithm.branch(16)) == (8, 16)
+    assert one.iterate()["evaluations_per_sound"] < own.iterate()["evaluations_per_sound"]
+    with pytest.raises(BadGroup, match="fast-grpo makes a group of 3 starts, and 16 sounds are not"):
+        trainer(config(starts=3))
 
 
 def test_a_single_process_shares_with_nobody():

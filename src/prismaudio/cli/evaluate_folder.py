@@ -32,6 +32,7 @@ def evaluations() -> None:
     \b
       stage, edits, arms, planner
                      the model on held-out scenes; see: prismaudio evaluate stage --help
+      candidates     is the best of several takes better, and in what?
       folder         files of any system, with or without references, videos and texts
       compare        two reports of 'folder': is one system better?
 

@@ -1,7 +1,7 @@
 """`prismaudio generate`: videos in, the videos with sound out."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import Annotated
 
 import typer
 
@@ -13,19 +13,18 @@ from prismaudio.cli.options import (
     Fallback,
     Force,
     Hint,
+    JudgeChanges,
+    JudgesName,
     Language,
     Model,
     NegativePrompt,
     PlannerName,
     PlannerSettings,
     Prompt,
+    ScalingName,
     Videos,
+    WeightsText,
 )
-
-if TYPE_CHECKING:
-    from prismaudio.generation.many import Failure
-    from prismaudio.generation.pipeline import Generation
-    from prismaudio.stages import Stages
 
 
 def generate(
@@ -57,6 +56,30 @@ def generate(
     takes: Annotated[
         int, typer.Option(help="So many takes of each video, made together: seeds SEED, SEED + 1 ...", min=1)
     ] = 1,
+    candidates: Annotated[
+        int | None,
+        typer.Option(help="Make so many takes of each video, judge them, and keep the best.", min=1),
+    ] = None,
+    keep: Annotated[int, typer.Option(help="Of the candidates, so many.", min=1)] = 1,
+    choose_by: Annotated[
+        str,
+        typer.Option(
+            help="total; balanced, in which each dimension decides by its weight however little it spreads; "
+            "semantic, temporal, aesthetic or spatial.",
+            metavar="NAME",
+        ),
+    ] = "total",
+    judges: JudgesName = "embedded",
+    judge: JudgeChanges = None,
+    weights: WeightsText = "",
+    scaling: ScalingName = "unit",
+    card: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the scores of a single kept sound go; default: beside it, as .card.json.",
+            metavar="FILE",
+        ),
+    ] = None,
     steps: Annotated[int, typer.Option(help="Sampler steps; fewer are faster and rougher.")] = 24,
     sampler: Annotated[
         str, typer.Option(help="euler, as published; adams and midpoint are of second order.", metavar="NAME")
@@ -128,31 +151,35 @@ def generate(
       prismaudio generate clip.mp4 -o dog.mp4 --prompt "a dog barking, +rain" --avoid "music"
       prismaudio generate clip.mp4 --seed 7 --audio take7.wav --picture take7.png
       prismaudio generate *.mp4 -o sounds/ --takes 4
+      prismaudio generate clip.mp4 --candidates 8                  # the best of eight, and a card of its scores
+      prismaudio generate clip.mp4 --candidates 16 --keep 3 --choose-by temporal
       prismaudio plan clip.mp4 -o plan.yaml      # edit plan.yaml, then
       prismaudio generate clip.mp4 --plan plan.yaml
       prismaudio generate clip.mp4 --planner "caption:a dog barks twice, then a door slams"
       prismaudio generate clip.mp4 --planner gemini --fallback embedded --hint "my workshop"
       prismaudio generate clip.mp4 --model FunAudioLLM/PrismAudio
     """
+    from prismaudio.cli.choosing import choosing, deliver_best
+    from prismaudio.cli.delivery import Beside, Deliverer, print_times
     from prismaudio.cli.outputs import check_outputs, sound_paths
     from prismaudio.cli.planners import planner_of
     from prismaudio.cli.progress import ProgressBar
+    from prismaudio.generation.candidates import best_of_many
     from prismaudio.generation.many import generate_many
     from prismaudio.generation.pipeline import VideoToAudio
     from prismaudio.generation.thinking import Job
     from prismaudio.stages import Stages
 
-    jobs = [
-        Job(video, prompt, negative_prompt, plan, caption, seed + take, hint)
-        for video in videos
-        for take in range(takes)
-    ]
-    outs = sound_paths(videos, [seed + take for take in range(takes)], out)
+    rules = {"judges": judges, "changes": judge, "scaling": scaling, "device": device}
+    chosen = choosing(candidates, keep, choose_by, weights, takes, card, rules)
+    made = takes if chosen is None else chosen.names
+    seeds = [seed + number for number in range(made)]
+    outs = sound_paths(videos, seeds, out)
     beside = Beside(audio, save_plan, picture)
-    check_outputs(
-        dict(zip(outs, [video for video in videos for _ in range(takes)], strict=True)), force=force
-    )
-    beside.check(len(jobs), videos[0], force=force)
+    check_outputs(dict(zip(outs, [video for video in videos for _ in seeds], strict=True)), force=force)
+    beside.check(len(videos) * (takes if chosen is None else keep), videos[0], force=force)
+    if chosen is not None:
+        chosen.check(outs, videos, force=force)
     low, high = interval_of(guided)
     choices = {
         "duration": duration,
@@ -180,64 +207,26 @@ def generate(
                 reproduce_release=reproduce_release,
                 progress=progress,
             )
-        results = generate_many(pipeline, jobs, progress=progress, **choices)
-        written = [
-            deliver(result, path, beside, around, keep_original=keep_original)
-            for path, result in zip(outs, results, strict=True)
+        jobs = [
+            Job(video, prompt, negative_prompt, plan, caption, number, hint)
+            for video in videos
+            for number in (seeds if chosen is None else seeds[:1])
         ]
+        deliverer = Deliverer(beside, around, keep_original=keep_original)
+        if chosen is None:
+            results = generate_many(pipeline, jobs, progress=progress, **choices)
+            written = [deliverer(result, path) for path, result in zip(outs, results, strict=True)]
+        else:
+            found = best_of_many(pipeline, jobs, chosen.panel, chosen.choice, progress=progress, **choices)
+            written = [
+                sound
+                for number, best in enumerate(found)
+                for sound in deliver_best(best, outs[number * made :][:made], chosen, deliverer)
+            ]
     if profile:
         print_times(around.timings, [result for result in written if result is not None])
     if None in written:
         raise typer.Exit(1)
-
-
-class Beside(NamedTuple):
-    """Files that may be written beside a single sound."""
-
-    audio: Path | None
-    plan: Path | None
-    picture: Path | None
-
-    def check(self, sounds: int, video: Path, *, force: bool) -> None:
-        from prismaudio.cli.outputs import PLAN_FILES, check_output
-        from prismaudio.generation.pipeline import SOUND_FILES
-
-        for path, endings in zip(self, (SOUND_FILES, PLAN_FILES, (".png",)), strict=True):
-            check_output(path, endings, force=force, source=video)
-            if path is not None and sounds > 1:
-                raise typer.BadParameter(f"{path.name} is one file, but {sounds} sounds are asked for")
-
-    def write(self, result: "Generation") -> list[Path]:
-        if self.audio is not None:
-            result.save(self.audio)
-        if self.plan is not None:
-            result.plan.save(self.plan)
-        if self.picture is not None:
-            from prismaudio.generation.picture import draw
-
-            draw(result, self.picture)
-        return [path for path in self if path is not None]
-
-
-def deliver(
-    result: "Generation | Failure", path: Path, beside: Beside, around: "Stages", *, keep_original: bool
-) -> "Generation | None":
-    """Write one sound and say so; None, and a line that says why, if it could not be made."""
-    from prismaudio.cli.outputs import print_plan
-    from prismaudio.generation.many import Failure
-    from prismaudio.media.mux import mux
-
-    if isinstance(result, Failure):
-        typer.echo(f"prismaudio: {result.error}", err=True)
-        return None
-    with around.stage("write"):
-        mux(result.source, result.audio, path, keep_original=keep_original)
-        written = [path, *beside.write(result)]
-    print_plan(result.plan)
-    for note in result.notes:
-        typer.echo(f"prismaudio: note: {note}", err=True)
-    typer.echo("\n".join(f"wrote {one}" for one in written))
-    return result
 
 
 def interval_of(text: str) -> tuple[float, float]:
@@ -257,15 +246,3 @@ def level_of(text: str) -> float | None:
         return float(text)
     except ValueError as error:
         raise typer.BadParameter(f"--loudness {text!r} is neither a number of LUFS nor 'off'") from error
-
-
-def print_times(around: dict[str, float], results: list["Generation"]) -> None:
-    """Seconds per stage, and their sum; sounds that were made together share their times."""
-    batches = {id(result.timings): result.timings for result in results}
-    timings = {"load": around["load"]}
-    for batch in batches.values():
-        for name, seconds in batch.items():
-            timings[name] = timings.get(name, 0.0) + seconds
-    timings["write"] = around.get("write", 0.0)
-    for name, seconds in [*timings.items(), ("total", sum(timings.values()))]:
-        typer.echo(f"{name:<10} {seconds:7.2f} s")

@@ -14,15 +14,18 @@ import typer
 
 from prismaudio.cli import (
     annotate,
+    benchmark,
     convert,
     demo,
     download,
     evaluate,
+    evaluate_candidates,
     evaluate_folder,
     generate,
     listen,
     plan,
     posttrain,
+    score,
     stage,
     train,
 )
@@ -48,6 +51,7 @@ app = typer.Typer(
 for command, summary in (
     (generate.generate, "Give a video its sound."),
     (plan.plan, "Write down what a video should sound like."),
+    (score.score, "Say what the sound of a video is worth."),
     (stage.stage, "Make short films whose sounds are known."),
     (annotate.annotate, "Let a planner write down the sound of many videos, to learn from."),
     (train.train, "Train the embedded model or a part of it."),
@@ -61,6 +65,9 @@ for command, summary in (
 measuring = typer.Typer(cls=evaluate_folder.Evaluations, no_args_is_help=True, rich_markup_mode=None)
 measuring.callback(epilog=EXIT_CODES)(evaluate_folder.evaluations)
 measuring.command(evaluate_folder.BENCHMARK, hidden=True, epilog=EXIT_CODES)(evaluate.evaluate)
+measuring.command(short_help="Is the best of several takes better?", epilog=EXIT_CODES)(
+    evaluate_candidates.candidates
+)
 measuring.command(short_help="Measure the sounds of any system.", epilog=EXIT_CODES)(evaluate_folder.folder)
 measuring.command(short_help="Is one system better than another?", epilog=EXIT_CODES)(evaluate_folder.compare)
 app.add_typer(measuring, name="evaluate", short_help="Measure generated sound.")
@@ -70,6 +77,21 @@ asking.callback(epilog=EXIT_CODES)(listen.listen)
 asking.command(short_help="A page for raters.", epilog=EXIT_CODES)(listen.make)
 asking.command(short_help="What their answers say.", epilog=EXIT_CODES)(listen.analyse)
 app.add_typer(asking, name="listen", short_help="Ask people: pages for listening tests, and their answers.")
+
+canvas = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+canvas.callback(epilog=EXIT_CODES)(benchmark.benchmark)
+canvas.command("stage-canvas", short_help="Make this project's benchmark, from a seed.", epilog=EXIT_CODES)(
+    benchmark.stage_canvas
+)
+canvas.command("import", short_help="A manifest from other people's tables.", epilog=EXIT_CODES)(
+    benchmark.import_
+)
+canvas.command(short_help="Leave out what a benchmark must not hold.", epilog=EXIT_CODES)(benchmark.build)
+canvas.command(short_help="Is a manifest whole, are its files the right ones?", epilog=EXIT_CODES)(
+    benchmark.check
+)
+canvas.command(short_help="Judge the sounds of any systems.", epilog=EXIT_CODES)(benchmark.run)
+app.add_typer(canvas, name="benchmark", short_help="Make, filter and run benchmarks of clips.")
 
 
 class Interrupted(BaseException):

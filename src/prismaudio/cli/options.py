@@ -58,6 +58,34 @@ Hint = Annotated[
 Language = Annotated[
     str, typer.Option(help="Of the words of the thoughts; language models speak most.", metavar="NAME")
 ]
+JudgesName = Annotated[
+    str,
+    typer.Option(
+        "--judges", help="Who scores: embedded, or published (fetched when needed).", metavar="NAME"
+    ),
+]
+JudgeChanges = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--judge",
+        help="Another judge of one dimension, as semantic=ms-clap:FILE, spatial=gcc or temporal=off; repeat it.",
+        metavar="A=B",
+    ),
+]
+WeightsText = Annotated[
+    str,
+    typer.Option(
+        "--weights",
+        help="Of the dimensions in the total; default: semantic=1,temporal=.6,aesthetic=.1,spatial=.4.",
+        metavar="A=B,...",
+    ),
+]
+ScalingName = Annotated[
+    str,
+    typer.Option(
+        "--scaling", help="unit: all rewards from 0 to 1; published: as PrismAudio trained.", metavar="NAME"
+    ),
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.", metavar="NAME")]
 DType = Annotated[str, typer.Option("--dtype", help="auto, float32, bfloat16, float16.", metavar="NAME")]
 EngineName = Annotated[

@@ -6,6 +6,7 @@ Shapes: B sounds of one film.
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 from prismaudio.backends.base import (
@@ -41,11 +42,19 @@ class Opinion(NamedTuple):
     raw: dict[str, Tensor]  # figures in the judge's own units, (B,) each
 
 
+NO_NUMBER = "the judge has no number for it"
+
+
 class Reward(Protocol):
     """A judge, and how its opinion is read."""
 
     @property
     def judges(self) -> tuple[Judge, ...]: ...
+
+    @property
+    def nothing(self) -> str:
+        """What it means if the reward is NaN."""
+        ...
 
     @property
     def views(self) -> tuple[View, ...]:
@@ -63,6 +72,7 @@ class WordsReward:
     whole: ask with all four thoughts, as the released trainer does (and its text encoder then cuts).
     """
 
+    nothing = NO_NUMBER
     views: tuple[View, ...] = ()
 
     def __init__(self, judge: AudioTextJudge, scaling: Scaling = "unit", *, whole: bool = False) -> None:
@@ -70,10 +80,11 @@ class WordsReward:
         self.judges = (judge,)
 
     def __call__(self, sounds: Sounds, case: Case) -> Opinion:
-        plan = case.plan.model_copy(update={"semantic": semantic.without_avoid(case.plan.semantic)})
-        text = plan.render("plain") if self.whole else plan.paragraphs()["semantic"]
-        if not text:
+        thought = semantic.without_avoid(case.plan.semantic)
+        if not semantic.names_something(thought):
             raise Unjudgeable("the plan says nothing of what sounds; name its events")
+        plan = case.plan.model_copy(update={"semantic": thought})
+        text = plan.render("plain") if self.whole else plan.paragraphs()["semantic"]
         cosine = self.judge.hear(sounds) @ self.judge.read([text])[0]
         if self.scaling == "published":
             return Opinion(semantic.published_reward(cosine, self.judge.sharpness), {"cosine": cosine})
@@ -82,6 +93,8 @@ class WordsReward:
 
 class TimeReward:
     """Temporal: does it sound when things move?"""
+
+    nothing = NO_NUMBER
 
     def __init__(self, judge: SyncJudge, scaling: Scaling = "unit") -> None:
         self.judge, self.scaling = judge, scaling
@@ -96,6 +109,7 @@ class TimeReward:
 class QualityReward:
     """Aesthetic: does it sound good?"""
 
+    nothing = NO_NUMBER
     views: tuple[View, ...] = ()
 
     def __init__(self, judge: QualityJudge, scaling: Scaling = "unit") -> None:
@@ -113,6 +127,8 @@ class QualityReward:
 class SeenPlaceReward:
     """Spatial: does it come from where it is seen?"""
 
+    nothing = "nothing that is seen is heard for long enough to have a place"
+
     def __init__(self, judge: SeenPlaceJudge) -> None:
         self.judge = judge
         self.judges, self.views = (judge,), (judge.view,)
@@ -125,6 +141,7 @@ class SeenPlaceReward:
 class ReferenceReward:
     """Spatial: does it come from where the true sound comes from?"""
 
+    nothing = "the true sound is mono or silent and has no direction to keep"
     views: tuple[View, ...] = ()
 
     def __init__(self, judge: SpatialJudge) -> None:
@@ -137,21 +154,32 @@ class ReferenceReward:
 
 
 class PublishedPlaceReward:
-    """Spatial, as the authors meant it: squared errors of the mean delays of both judges. `crw` needs its weights."""
+    """Spatial, as the authors meant it: squared errors of the mean delays of both judges.
 
+    crw: None leaves its half 0, as the released program has it, which never loads its weights (spec rewards.md 1.4).
+    """
+
+    nothing = "it or the true sound is silent and has no direction"
     views: tuple[View, ...] = ()
 
-    def __init__(self, crw: SpatialJudge, gcc: SpatialJudge) -> None:
-        self.crw, self.gcc = crw, gcc
-        self.judges = (crw, gcc)
+    def __init__(self, gcc: SpatialJudge, crw: SpatialJudge | None = None) -> None:
+        self.gcc, self.crw = gcc, crw
+        self.judges = (gcc,) if crw is None else (crw, gcc)
 
     def __call__(self, sounds: Sounds, case: Case) -> Opinion:
         true = beside(case, sounds)
-        off = [
-            (judge.delays(sounds).nanmean(dim=-1) - judge.delays(true).nanmean(dim=-1)).cpu()
-            for judge in self.judges
-        ]
-        return Opinion(spatial.published_reward(*off), {"crw_off": off[0], "gcc_off": off[1]})
+        gcc_off = mean_delay(self.gcc, sounds) - mean_delay(self.gcc, true)
+        if self.crw is None:
+            reward = spatial.published_reward(torch.zeros_like(gcc_off), gcc_off)
+            return Opinion(reward, {"gcc_off": gcc_off})
+        crw_off = mean_delay(self.crw, sounds) - mean_delay(self.crw, true)
+        reward = spatial.published_reward(crw_off, gcc_off)
+        return Opinion(reward, {"crw_off": crw_off, "gcc_off": gcc_off})
+
+
+def mean_delay(judge: SpatialJudge, sounds: Sounds) -> Tensor:
+    """-> (B,) seconds, over the moments that have a direction; on the CPU"""
+    return judge.delays(sounds).nanmean(dim=-1).cpu()
 
 
 def seen(case: Case, view: View) -> Frames:

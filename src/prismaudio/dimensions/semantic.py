@@ -110,9 +110,14 @@ def without_avoid(thought: SemanticThought) -> SemanticThought:
     return thought.model_copy(update={"avoid": (), "prose": prose})
 
 
+def names_something(thought: SemanticThought) -> bool:
+    """Whether it says anything that can be heard."""
+    return bool(thought.events or thought.ambience) if thought.prose is None else bool(thought.prose.strip())
+
+
 def reward(cosine: Tensor) -> Tensor:
     """(B,) cosine of sound and words -> (B,) 0 to 1: half of one plus it. What is unlike is told apart, too."""
-    return (1 + cosine) / 2
+    return ((1 + cosine) / 2).clamp(0, 1)  # a product of unit vectors may round to more than 1
 
 
 def published_reward(cosine: Tensor, sharpness: float) -> Tensor:

@@ -196,7 +196,7 @@ def laid(count: int, pace: str, onset: float, offset: float) -> tuple[float, ...
 
 def reward(synchrony: Synchrony) -> Tensor:
     """-> (B,) 0 to 1: one minus the expected offset over 2 s, of all windows (spec rewards.md 1.2)"""
-    return synchrony.expected()
+    return synchrony.expected().clamp(0, 1)  # shares of a softmax may round to more than 1 together
 
 
 def published_reward(synchrony: Synchrony) -> Tensor:

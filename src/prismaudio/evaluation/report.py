@@ -1,12 +1,11 @@
 """What a benchmark found, as a table for people and as JSON for programs; every figure with its 95 % interval."""
 
 import math
-from pathlib import Path
 from typing import Any
 
 from prismaudio.config import Config
 from prismaudio.evaluation.metrics.bootstrap import Interval
-from prismaudio.media.files import replacing
+from prismaudio.generation.cards import Saved as Saved
 
 Measures = dict[str, Interval]
 
@@ -42,15 +41,6 @@ class ReconstructionReport(Config):
     delay_error_ms: Interval  # mean absolute
     level_error_db: Interval
     share_within: Interval  # within 0.1 ms and 2 dB
-
-
-class Saved(Config):
-    """Figures that can be kept."""
-
-    def save(self, path: Path) -> None:
-        """Write JSON, whole or not at all; what could not be measured is null."""
-        with replacing(path) as temporary:
-            temporary.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 class Report(Saved):

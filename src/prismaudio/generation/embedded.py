@@ -29,6 +29,7 @@ from prismaudio.stages import Report
 
 MOTION_FPS = 25
 PICTURE_FPS = 4
+GUIDANCE = 4.0  # of the weights that training makes; post-training may have made them best at another
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,9 @@ class EmbeddedModel:
     perception: EmbeddedPlanner
     dit: ConditionedDiT
     codec: MelStereoCodec
+    guidance: float = GUIDANCE
 
     name: ClassVar[str] = "embedded"
-    guidance: ClassVar[float] = 4.0
     piece: ClassVar[int] = 512  # 24 s, about 0.5 GB on the way
 
     def arrange(self, engine: Engine) -> None:

@@ -13,9 +13,11 @@ from prismaudio.backends.embedded.senses import Senses
 from prismaudio.backends.pretrained.audiobox import HUB_ID as AUDIOBOX
 from prismaudio.backends.pretrained.audiobox import AudioboxJudge
 from prismaudio.backends.pretrained.laion_clap import HUB_ID as LAION_CLAP
+from prismaudio.backends.pretrained.laion_clap import TOKENIZER_ID as ROBERTA
 from prismaudio.backends.pretrained.laion_clap import LaionCLAPJudge
 from prismaudio.backends.pretrained.msclap import HUB_ID as MS_CLAP
 from prismaudio.backends.pretrained.msclap import MSCLAPJudge
+from prismaudio.backends.pretrained.msclap_text import HUB_ID as GPT2
 from prismaudio.backends.pretrained.stereocrw import StereoCRWJudge
 from prismaudio.backends.pretrained.synchformer_judge import HUB_ID as SYNCHFORMER
 from prismaudio.backends.pretrained.synchformer_judge import SynchformerJudge
@@ -32,7 +34,7 @@ from prismaudio.dimensions.rewards import (
     TimeReward,
     WordsReward,
 )
-from prismaudio.dimensions.scoring import Panel
+from prismaudio.dimensions.scoring import Panel, Weights
 from prismaudio.errors import PrismAudioError, UnknownChoice
 from prismaudio.generation.loading import assets
 from prismaudio.generation.pictures import Film
@@ -45,6 +47,7 @@ KNOWN = {  # by dimension; "off" asks nobody
     "aesthetic": ("embedded", "audiobox", "off"),
     "spatial": ("embedded", "gcc", "gcc+ild", "crw", "off"),
 }
+WEIGHTLESS = ("gcc", "gcc+ild", "off")
 
 
 class NoJudge(PrismAudioError):
@@ -65,6 +68,30 @@ class Judges(Config):
 
 EMBEDDED = Judges()
 PUBLISHED = Judges(semantic="ms-clap", temporal="synchformer", aesthetic="audiobox", spatial="gcc")
+PANELS = {"embedded": EMBEDDED, "published": PUBLISHED}
+
+
+def judges_named(
+    panel: str, changes: Sequence[str] = (), *, scaling: str = "unit", device: str = "cpu"
+) -> Judges:
+    """panel: "embedded" or "published"; changes: "semantic=ms-clap:FILE" and so on, instead of its own judge."""
+    if panel not in PANELS:
+        raise UnknownChoice("panel of judges", panel, list(PANELS))
+    instead = {}
+    for change in changes:
+        dimension, equals, wanted = (part.strip() for part in change.partition("="))
+        if not equals:
+            raise NoJudge(f"a judge {change!r} has no '='; write semantic=ms-clap, or temporal=off")
+        if dimension not in DIMENSIONS:
+            raise UnknownChoice("dimension", dimension, DIMENSIONS)
+        instead[dimension] = wanted
+    asked = PANELS[panel].model_dump() | instead | {"scaling": scaling, "device": device}
+    return Judges.parse(asked, source="judges")
+
+
+def weights_of(text: str) -> Weights:
+    """'semantic=1,temporal=.6': how much dimensions count; those that are not named as they are by default."""
+    return Weights.resolve(overrides=[part for part in text.split(",") if part.strip()], option="--weights")
 
 
 def choose_panel(judges: Judges = EMBEDDED) -> Panel:
@@ -73,13 +100,16 @@ def choose_panel(judges: Judges = EMBEDDED) -> Panel:
     builders = {
         dimension: _builder(dimension, getattr(judges, dimension), judges, senses) for dimension in DIMENSIONS
     }
-    return Panel({dimension: available(dimension, build) for dimension, build in builders.items()})
+    members = {dimension: available(dimension, build) for dimension, build in builders.items()}
+    return Panel(members, judges.scaling)
 
 
 def _builder(dimension: str, wanted: str, judges: Judges, senses: Senses) -> Callable[[], Reward]:
     kind, _, where = (part.strip() for part in wanted.partition(":"))
     if kind not in KNOWN[dimension]:
         raise UnknownChoice(f"judge of the {dimension} dimension", kind, KNOWN[dimension])
+    if where and kind in WEIGHTLESS:
+        raise NoJudge(f"{dimension}={wanted}: {kind} takes no weights; write {dimension}={kind}")
     if kind == "off":
         return _nobody
     make = {"semantic": _words, "temporal": _time, "aesthetic": _quality, "spatial": _place}[dimension]
@@ -93,10 +123,12 @@ def _nobody() -> Reward:
 def _words(kind: str, where: str, judges: Judges, senses: Senses) -> Reward:
     match kind:
         case "ms-clap":
-            judge = MSCLAPJudge.from_pretrained(where or MS_CLAP, device=judges.device)
+            words = _beside(where, GPT2)
+            judge = MSCLAPJudge.from_pretrained(where or MS_CLAP, words, device=judges.device)
             return WordsReward(judge, judges.scaling, whole=judges.whole_text)
         case "laion-clap":
-            other = LaionCLAPJudge.from_pretrained(where or LAION_CLAP, device=judges.device)
+            words = _beside(where, ROBERTA)
+            other = LaionCLAPJudge.from_pretrained(where or LAION_CLAP, words, device=judges.device)
             return WordsReward(other, judges.scaling, whole=judges.whole_text)
         case _:
             return WordsReward(load_words(_folder(where)), judges.scaling, whole=judges.whole_text)
@@ -118,17 +150,28 @@ def _quality(kind: str, where: str, judges: Judges, senses: Senses) -> Reward:
 
 def _place(kind: str, where: str, judges: Judges, senses: Senses) -> Reward:
     match kind:
-        case "embedded":
-            return SeenPlaceReward(load_seen_place(_folder(where), senses))
-        case "gcc" | "gcc+ild":
-            return ReferenceReward(InterauralJudge("delay" if kind == "gcc" else "both"))
-        case _:
+        case "crw":
             if not where:
                 raise NoJudge("StereoCRW has no public weights any more; write crw:FILE, or use gcc")
             crw = StereoCRWJudge.from_file(Path(where), device=judges.device)
             if judges.scaling == "published":
-                return PublishedPlaceReward(crw, InterauralJudge())
+                return PublishedPlaceReward(InterauralJudge(), crw)
             return ReferenceReward(crw)
+        case "gcc":
+            gcc = InterauralJudge("delay")
+            return PublishedPlaceReward(gcc) if judges.scaling == "published" else ReferenceReward(gcc)
+        case _ if judges.scaling == "published":
+            raise NoJudge(f"the published scaling reads delays, not what {kind} says; use gcc or crw:FILE")
+        case "gcc+ild":
+            return ReferenceReward(InterauralJudge("both"))
+        case _:
+            return SeenPlaceReward(load_seen_place(_folder(where), senses))
+
+
+def _beside(where: str, tokenizer: str) -> str | Path:
+    """The tokenizer in the folder of the weights, if one is there; else the published one."""
+    folder = Path(where) if Path(where).is_dir() else Path(where).parent
+    return folder if where and (folder / "vocab.json").is_file() else tokenizer
 
 
 def _folder(where: str) -> Path:

@@ -14,14 +14,14 @@ from prismaudio.backends.embedded.vocabulary import VOCABULARY
 from prismaudio.backends.pretrained.hub import resolve
 from prismaudio.config import Config
 from prismaudio.errors import PrismAudioError
-from prismaudio.generation.embedded import EmbeddedModel
+from prismaudio.generation.embedded import GUIDANCE, EmbeddedModel
 from prismaudio.generation.encoders import Sources, load_encoders
 from prismaudio.generation.engine import Engine, choose_engine, released_engine
 from prismaudio.generation.fit import Fit, NothingToLimit, fitted
 from prismaudio.generation.model import Model
 from prismaudio.generation.published import PublishedModel
 from prismaudio.generation.watch import Eyes
-from prismaudio.models.checkpoints import load_weights, read_config
+from prismaudio.models.checkpoints import load_weights, read_config, read_guidance
 from prismaudio.models.dit import ConditionedDiT
 from prismaudio.models.mel_codec import MelStereoCodec
 from prismaudio.planning.embedded import EmbeddedPlanner
@@ -94,6 +94,7 @@ def load_embedded(folder: Path | None = None) -> EmbeddedModel:
         perception=load_perception(folder),
         dit=load_dit(folder / EMBEDDED_FILE),
         codec=load_codec(folder / "codec.safetensors"),
+        guidance=read_guidance(folder / EMBEDDED_FILE, GUIDANCE),
     )
 
 

@@ -39,6 +39,7 @@ from prismaudio.models.weight_norm import folded
 
 VAE_FILE_PREFIX = "autoencoder."
 CONFIG = "prismaudio"  # the metadata entry of our own files
+GUIDANCE = "guidance"  # in it, of a transformer that is best at an unusual scale; no argument of the module
 NAMES_SHOWN = 3
 PROGRAM = re.compile(r"Unsupported global: GLOBAL (\S+)")  # in torch's words
 WRAPPERS = ("state_dict", "model")  # names under which others put the tensors of a file
@@ -163,17 +164,30 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[st
         beside.unlink(missing_ok=True)
 
 
+def read_guidance(path: Path, usual: float) -> float:
+    """The scale the transformer in `path` is best at: what its file says, else the usual one."""
+    return float(_read_entry(path).get(GUIDANCE, usual))
+
+
 def read_config(path: Path) -> dict[str, Any]:
     """The config `save_weights` wrote into `path`."""
-    check_exists(path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-    except SafetensorError as error:
-        raise CheckpointError(f"{path} is damaged or no safetensors file ({error}); get it again") from error
+    return {name: value for name, value in _read_entry(path).items() if name != GUIDANCE}
+
+
+def _read_entry(path: Path) -> dict[str, Any]:
+    metadata = _read_metadata(path)
     if CONFIG not in metadata:
         raise CheckpointError(f"{path} holds no {CONFIG} config; give a file that prismaudio has written")
     return json.loads(metadata[CONFIG])
+
+
+def _read_metadata(path: Path) -> dict[str, str]:
+    check_exists(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            return file.metadata() or {}
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is damaged or no safetensors file ({error}); get it again") from error
 
 
 def load_weights(path: Path, module: nn.Module) -> None:

@@ -37,6 +37,11 @@ class PostTrainingConfig(Config):
     window: WindowConfig | None = Field(None, description="of noisy steps; None: as the algorithm has it")
     prompts: PositiveInt = Field(48, description="per iteration")
     group: int = Field(16, ge=2, description="sounds per prompt that are compared")
+    starts: PositiveInt | None = Field(
+        None,
+        description="initial noises of a group, the algorithm's own by default; with 1 sounds differ by nothing but "
+        "what is learned from",
+    )
     steps: PositiveInt = Field(24, description="of the sampler")
     schedule: Literal["linspace", "diffusers"] = Field("linspace", description="as the model will be used")
     guidance: Guidance = Guidance()

@@ -21,6 +21,7 @@ from prismaudio.posttraining.alarm import AlarmConfig, Point, best, findings
 from prismaudio.posttraining.heard import Heard
 from prismaudio.posttraining.policy import Policy
 from prismaudio.posttraining.randomness import Purpose, normal
+from prismaudio.posttraining.run_files import cut
 from prismaudio.posttraining.sampling import in_precision
 from prismaudio.posttraining.sharding import gathered
 from prismaudio.posttraining.trainer import Trainer
@@ -67,7 +68,7 @@ class Examiner:
         """Examine if it is time; -> whether the run shall end."""
         if run.iteration % self.config.every == 0 and not self._examined(run.iteration):
             if run.team.leads:
-                _cut(self.folder / LOG, run.iteration)
+                cut(self.folder / LOG, run.iteration)
             self.figures.append(run.team.leaders(self.examine(run)))
             self.history.append(self._point(run))
             if run.team.leads:
@@ -158,13 +159,3 @@ def sounded(policy: Policy, run: Trainer, prompts: Sequence[int], together: int)
 
         parts.append(sample(velocity, noise, times))
     return torch.cat(parts)
-
-
-def _cut(log: Path, iteration: int) -> None:
-    """Forget examinations that will be done again."""
-    if log.exists():
-        lines = log.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if json.loads(line)["iteration"] < iteration]
-        beside = log.with_suffix(".partial")
-        beside.write_text("".join(kept), encoding="utf-8")
-        beside.replace(log)

@@ -13,7 +13,7 @@ from torch import Tensor
 from prismaudio.backends.embedded.judges import FILES as JUDGES
 from prismaudio.backends.pretrained.hub import resolve
 from prismaudio.generation.loading import EMBEDDED, EMBEDDED_FILE, assets
-from prismaudio.models.checkpoints import CONFIG, read_config, save_tensors
+from prismaudio.models.checkpoints import CONFIG, GUIDANCE, read_config, save_tensors
 from prismaudio.posttraining.dit_policy import DiTPolicy
 from prismaudio.posttraining.lora import merged_state
 from prismaudio.posttraining.weights import Weights
@@ -30,11 +30,12 @@ def averaged(policy: DiTPolicy, average: Weights) -> dict[str, Tensor]:
         return merged_state(policy.model)
 
 
-def save_model(state: Mapping[str, Tensor], start: str, folder: Path, card: str) -> None:
+def save_model(state: Mapping[str, Tensor], start: str, folder: Path, card: str, guidance: float) -> None:
     """Write the model `start` with another transformer. The folder appears whole or not at all.
 
     start: "embedded", or a folder or hub model as of `generate --model`. The transformer is kept in float32: steps
-    of post-training are smaller than half precision.
+    of post-training are smaller than half precision. guidance: the scale it learned at, by which an embedded model is
+    used from now on.
     """
     beside = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(beside, ignore_errors=True)
@@ -44,8 +45,8 @@ def save_model(state: Mapping[str, Tensor], start: str, folder: Path, card: str)
         for path in sorted(source.glob("*.safetensors")):
             if path.name not in (EMBEDDED_FILE, *JUDGES.values()):
                 shutil.copyfile(path, beside / path.name)
-        size = json.dumps(read_config(source / EMBEDDED_FILE))
-        save_tensors(beside / EMBEDDED_FILE, state, {CONFIG: size})
+        entry = read_config(source / EMBEDDED_FILE) | {GUIDANCE: guidance}
+        save_tensors(beside / EMBEDDED_FILE, state, {CONFIG: json.dumps(entry)})
     else:
         files = find_files(resolve(start, (), HUB_FILES, None))
         convert_folder(files, beside, "float32", force=False, progress=lambda stage, share: None)

@@ -170,11 +170,12 @@ def _save(
         "rewards": weights,
         "judges": ", ".join(f"{name}: {getattr(config.judges, name)}" for name in DIMENSIONS),
         "guidance": f"{config.training.guidance.sampling:g} in sampling, {config.training.guidance.training:g} in "
-        "training; generate with the same",
+        "training, which is how it should be used",
         "seed": config.training.seed,
         "torch": torch.__version__,
     }
     state = averaged(run.policy, run.average)  # which all processes must ask for
     if run.team.leads:
-        save_model(state, config.model, folder, write_card(facts, first, now))
+        card = write_card(facts, first, now)
+        save_model(state, config.model, folder, card, config.training.guidance.sampling)
     run.team.wait()

@@ -11,11 +11,11 @@ from prismaudio.dimensions.plan import DIMENSIONS
 from prismaudio.errors import PrismAudioError
 from prismaudio.generation.judging import EMBEDDED, PUBLISHED, Judges
 from prismaudio.posttraining.alarm import AlarmConfig
-from prismaudio.posttraining.algorithm import choose_algorithm
 from prismaudio.posttraining.config import PostTrainingConfig
 from prismaudio.posttraining.examination import ExaminationConfig
 from prismaudio.posttraining.panel_listener import check_rewards
 from prismaudio.posttraining.stage_prompts import StagePromptsConfig
+from prismaudio.posttraining.trainer import chosen_algorithm
 
 PRESETS = ("embedded", "published")
 KEPT = "config.toml"  # in the folder of a run
@@ -70,11 +70,15 @@ def read_settings(
     weights = config.training.rewards if rewards is None else parse_rewards(rewards)
     training = config.training.model_copy(update={"rewards": check_rewards(weights)})
     config = config.model_copy(update={"training": training})
-    choose_algorithm(training.algorithm)
+    chosen_algorithm(training)
     if training.prompts > config.prompts.count:
         raise BadConfig(
             f"an iteration takes {training.prompts} prompts and there are {config.prompts.count}; "
             "lower training.prompts or raise prompts.count"
+        )
+    if config.held_out.count < 2:
+        raise BadConfig(
+            "one held-out scene tells no distance to true sounds; set held_out.count to 2 or more"
         )
     if config.prompts.seconds != config.held_out.seconds:
         raise BadConfig(

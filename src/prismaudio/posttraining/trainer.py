@@ -16,7 +16,6 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from prismaudio.errors import PrismAudioError
 from prismaudio.posttraining.advantage import RewardStatistics, reward_statistics
 from prismaudio.posttraining.algorithm import Algorithm, choose_algorithm
 from prismaudio.posttraining.balance import Balance
@@ -26,6 +25,8 @@ from prismaudio.posttraining.lora import add_adapters, merge_adapters
 from prismaudio.posttraining.objective import clamp
 from prismaudio.posttraining.policy import Judge, Policy
 from prismaudio.posttraining.rollout import Trajectory
+from prismaudio.posttraining.run_files import UnusableRun as UnusableRun
+from prismaudio.posttraining.run_files import cut, read_checkpoint, write_checkpoint
 from prismaudio.posttraining.sampling import choose_prompts, sample_groups
 from prismaudio.posttraining.sharding import gathered, part_of_optimizer, shard, whole
 from prismaudio.posttraining.team import Team
@@ -34,10 +35,6 @@ from prismaudio.posttraining.weights import Weights, old_decay, warm_decay
 from prismaudio.posttraining.window import RandomWindow
 
 Log = dict[str, float]
-
-
-class UnusableRun(PrismAudioError):
-    """A checkpoint of another run, or rewards that do not fit the settings."""
 
 
 class Overseer(Protocol):
@@ -77,7 +74,7 @@ class Trainer:
         if config.adapters is not None:
             add_adapters(policy, config.adapters.rank, config.adapters.alpha, config.seed)
         self.policy, self.judge, self.available, self.config = policy, judge, prompts, config
-        self.algorithm = algorithm or algorithm_of(config)
+        self.algorithm = algorithm or chosen_algorithm(config)
         self.team = team or Team()
         self.weights = _ordered(config.rewards, judge.names)
         self.balance = Balance(config.balance, len(judge.names))
@@ -113,10 +110,10 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
         checkpoint = folder / "checkpoint.pt"
         if checkpoint.exists():
-            self.load_state_dict(_read(checkpoint))
+            self.load_state_dict(read_checkpoint(checkpoint))
         self.team.wait()
         if self.team.leads:
-            _cut(folder / "log.jsonl", self.iteration)
+            cut(folder / "log.jsonl", self.iteration + 1)
         ends = self._overseen()
         while self.iteration < self.config.iterations and not ends:
             log = self.iterate()
@@ -209,7 +206,7 @@ class Trainer:
         if last or self.iteration % self.config.checkpoint_every == 0:
             state = self.state_dict()  # which all processes must ask for
             if self.team.leads:
-                _write(checkpoint, state)
+                write_checkpoint(checkpoint, state)
 
     def _sample(self, iteration: int, prompts: Sequence[int]) -> Trajectory:
         other = nullcontext() if self.old is None else self.old.at_work(self.policy)
@@ -261,12 +258,17 @@ class Trainer:
         return json.dumps({**settings, "algorithm": repr(self.algorithm)}, sort_keys=True)
 
 
-def algorithm_of(config: PostTrainingConfig) -> Algorithm:
-    """The one that is named, with the window that is asked for."""
-    named = choose_algorithm(config.algorithm)
-    return (
-        named if config.window is None else replace(named, window=RandomWindow(**config.window.model_dump()))
-    )
+def chosen_algorithm(config: PostTrainingConfig) -> Algorithm:
+    """The one of the config's name, with its window and starts where it gives them; raises where a group cannot be
+    made of so many starts.
+    """
+    algorithm = choose_algorithm(config.algorithm)
+    if config.starts is not None:
+        algorithm = replace(algorithm, starts=config.starts)
+    if config.window is not None:
+        algorithm = replace(algorithm, window=RandomWindow(**config.window.model_dump()))
+    algorithm.branch(config.group)
+    return algorithm
 
 
 def _shard(policy: Policy, team: Team, config: PostTrainingConfig) -> None:
@@ -303,28 +305,3 @@ def _check_guidance(config: PostTrainingConfig, algorithm: Algorithm) -> None:
             f"sounds made with guidance {scales.sampling:g} cannot be learned from with {scales.training:g} by "
             f"{algorithm.name}; make guidance.sampling and guidance.training equal"
         )
-
-
-def _write(path: Path, state: Mapping[str, Any]) -> None:
-    beside = path.with_suffix(".partial")
-    torch.save(state, beside)
-    beside.replace(path)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a damaged or foreign file
-        reason = str(error).splitlines()[0]
-        raise UnusableRun(
-            f"cannot continue from {path}: {reason}; delete it or choose another folder"
-        ) from error
-
-
-def _cut(log: Path, iterations: int) -> None:
-    """Forget the lines of iterations that will be done again."""
-    if log.exists():
-        lines = log.read_text(encoding="utf-8").splitlines(keepends=True)[:iterations]
-        beside = log.with_suffix(".partial")
-        beside.write_text("".join(lines), encoding="utf-8")
-        beside.replace(log)

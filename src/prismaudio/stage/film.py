@@ -20,7 +20,11 @@ from prismaudio.stage.scene import Scene
 from prismaudio.types import Audio
 
 Image = NDArray[np.uint8]  # (H, W, 3) RGB
-QUALITY = "23"  # constant rate factor of x264: about 40 kB for a second of 320 x 224
+OPTIONS = {
+    "crf": "23",  # constant rate factor of x264: about 40 kB for a second of 320 x 224
+    "threads": "1",
+    "x264-params": "cpu-independent=1",  # without it equal pictures give unequal bytes, even on one machine
+}
 
 
 def write_scene(
@@ -41,11 +45,11 @@ def write_scene(
 
 
 def encode(path: Path, images: Iterable[Image], size: tuple[int, int]) -> None:
-    """Write H.264 at 25 frames a second, without sound."""
+    """Write H.264 at 25 frames a second, without sound; equal pictures give equal bytes."""
     if size[0] % 2 or size[1] % 2:
         raise CannotWrite(path, f"H.264 cannot store {size[0]} x {size[1]}", "give an even width and height")
     with av.open(str(path), "w") as target:
-        stream = target.add_stream("libx264", rate=FPS, options={"crf": QUALITY, "threads": "1"})
+        stream = target.add_stream("libx264", rate=FPS, options=OPTIONS)
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         for image in images:

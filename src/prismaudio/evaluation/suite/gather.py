@@ -13,7 +13,7 @@ from prismaudio.config import Config
 from prismaudio.errors import PrismAudioError
 from prismaudio.evaluation.suite.cache import FeatureCache, digest_of
 from prismaudio.evaluation.suite.clips import Clip, Problem
-from prismaudio.evaluation.suite.metric import Gathered, Metric, Role
+from prismaudio.evaluation.suite.metric import Extracting, Gathered, Role
 from prismaudio.evaluation.suite.sounds import Basics
 from prismaudio.media.audio import read_audio
 from prismaudio.media.loudness import normalise
@@ -50,7 +50,7 @@ class Gathering(NamedTuple):
 
 
 def gather(
-    clips: Iterable[Clip], metrics: Sequence[Metric], cache: FeatureCache, reading: Reading
+    clips: Iterable[Clip], metrics: Sequence[Extracting], cache: FeatureCache, reading: Reading
 ) -> Gathering:
     """One pass over the clips; a file that cannot be read takes its clip out, and is counted.
 
@@ -94,7 +94,7 @@ def extracted(
     return Gathered(opened.clip.name, opened.clip.text, features, unjudged)
 
 
-def extractors(metrics: Iterable[Metric]) -> dict[Role, dict[str, Extractor]]:
+def extractors(metrics: Iterable[Extracting]) -> dict[Role, dict[str, Extractor]]:
     """role -> name -> extractor, each once however many metrics share it; every sound is at least read."""
     basics = Basics()
     wanted: dict[Role, dict[str, Extractor]] = {

@@ -43,7 +43,16 @@ class SetValue(NamedTuple):
     note: str = ""
 
 
-class Metric(Protocol):
+class Extracting(Protocol):
+    """Wants something of the files of clips."""
+
+    @property
+    def extracts(self) -> Mapping[Role, Extractor]:
+        """What is to be extracted of what; a role makes that file, or text, a need."""
+        ...
+
+
+class Metric(Extracting, Protocol):
     """Judges many clips along one line."""
 
     @property
@@ -56,11 +65,6 @@ class Metric(Protocol):
 
     @property
     def better(self) -> Better: ...
-
-    @property
-    def extracts(self) -> Mapping[Role, Extractor]:
-        """What is to be extracted of what; a role makes that file, or text, a need."""
-        ...
 
     def measure(self, clips: Sequence[Gathered]) -> ClipValues | SetValue:
         """Raises a `PrismAudioError` that says why if nothing can be measured: the figure is then n/a."""
