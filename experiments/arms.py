@@ -15,15 +15,14 @@ from prismaudio.stage.corpus import Corpus
 SIZES: dict[str, tuple[str, ...]] = {
     # on two processor cores: short scenes, few prompts
     "small": (
-        "training.iterations=40",
-        "training.prompts=4",
-        "training.group=8",
-        "training.steps=12",
-        "training.updates=1",
-        "training.learning_rate=5e-4",
+        "training.iterations=20",
+        "training.prompts=2",
+        "training.group=16",
+        "training.steps=10",
+        "training.learning_rate=1.5e-4",
         "prompts.count=96",
-        "held_out.count=48",
-        "examination.every=40",
+        "held_out.count=32",
+        "examination.every=20",
         "examination.listen=4",
     ),
     # on a card
