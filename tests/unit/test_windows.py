@@ -5,7 +5,10 @@ from collections import Counter
 import pytest
 import torch
 
+from prismaudio.posttraining.algorithm import choose_algorithm
+from prismaudio.posttraining.config import PostTrainingConfig, WindowConfig
 from prismaudio.posttraining.randomness import Purpose, normal, stream
+from prismaudio.posttraining.trainer import chosen_algorithm
 from prismaudio.posttraining.window import (
     BadWindow,
     Full,
@@ -89,3 +92,20 @@ def test_no_window_has_no_noisy_step():
 def test_windows_that_do_not_fit_say_so(window):
     with pytest.raises(BadWindow):
         window.pick(STEPS, Place(0, 0, 0))
+
+
+def test_a_window_begins_no_sooner_than_it_may():
+    window = RandomWindow(width=2, since=0.25, within=0.5)
+    starts = {window.pick(STEPS, Place(0, number, 0)).noisy.start for number in range(300)}
+    assert starts == set(range(STEPS // 4, STEPS // 2 + 1))
+    fixed = RandomWindow(width=4, since=1.0, within=1.0).pick(STEPS, Place(0, 0, 0))
+    assert fixed.noisy == range(STEPS - 4, STEPS)
+
+
+def test_a_run_may_have_another_window_and_other_starts_where_there_is_noise():
+    asked = PostTrainingConfig(starts=1, window=WindowConfig(width=3, since=0.1, within=0.2))
+    fast = chosen_algorithm(asked)
+    assert fast.window == RandomWindow(width=3, since=0.1, within=0.2)
+    assert fast.branch(asked.group) == asked.group
+    assert chosen_algorithm(asked.model_copy(update={"algorithm": "nft"})) == choose_algorithm("nft")
+    assert chosen_algorithm(PostTrainingConfig()) == choose_algorithm("fast-grpo")

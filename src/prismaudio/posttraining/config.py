@@ -17,7 +17,7 @@ class Guidance(Config):
 
 
 class WindowConfig(Config):
-    """A window of noisy steps instead of the algorithm's own."""
+    """A window of noisy steps instead of that of the algorithm, if it has one."""
 
     width: PositiveInt = Field(2, description="steps")
     since: float = Field(0.0, ge=0, le=1, description="share of the path at which it may first begin")
@@ -40,7 +40,7 @@ class PostTrainingConfig(Config):
     starts: PositiveInt | None = Field(
         None,
         description="initial noises of a group, the algorithm's own by default; with 1 sounds differ by nothing but "
-        "what is learned from",
+        "what is learned from; of no meaning to nft and awm, whose sounds differ by their starts alone",
     )
     steps: PositiveInt = Field(24, description="of the sampler")
     schedule: Literal["linspace", "diffusers"] = Field("linspace", description="as the model will be used")

@@ -32,7 +32,7 @@ from prismaudio.posttraining.sharding import gathered, part_of_optimizer, shard,
 from prismaudio.posttraining.team import Team
 from prismaudio.posttraining.update import Update
 from prismaudio.posttraining.weights import Weights, old_decay, warm_decay
-from prismaudio.posttraining.window import RandomWindow
+from prismaudio.posttraining.window import NoWindow, RandomWindow
 
 Log = dict[str, float]
 
@@ -260,12 +260,13 @@ class Trainer:
 
 def chosen_algorithm(config: PostTrainingConfig) -> Algorithm:
     """The one of the config's name, with its window and starts where it gives them; raises where a group cannot be
-    made of so many starts.
+    made of so many starts. Without noise on the way, sounds of one start would be the same: there each has its own.
     """
     algorithm = choose_algorithm(config.algorithm)
-    if config.starts is not None:
+    draws = not isinstance(algorithm.window, NoWindow)
+    if config.starts is not None and draws:
         algorithm = replace(algorithm, starts=config.starts)
-    if config.window is not None:
+    if config.window is not None and draws:
         algorithm = replace(algorithm, window=RandomWindow(**config.window.model_dump()))
     algorithm.branch(config.group)
     return algorithm
