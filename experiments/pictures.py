@@ -1,5 +1,6 @@
 """Pictures of an experiment: how rewards rose, and what changed on held-out scenes."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -66,10 +67,16 @@ def draw_alarm(result: Result, path: Path) -> None:
 
 
 def total(result: Result) -> list[float]:
-    """The weighted mean of the rewards at every iteration."""
-    weights = result.settings.training.rewards
-    scale = sum(weights.values())
-    return [sum(w * line[f"{n}/mean"] for n, w in weights.items() if w) / scale for line in result.rewards]
+    """The weighted mean of the rewards at every iteration, of those that could be given."""
+    weights = {name: weight for name, weight in result.settings.training.rewards.items() if weight}
+    means = []
+    for line in result.rewards:
+        given = {name: line[f"{name}/mean"] for name in weights if not math.isnan(line[f"{name}/mean"])}
+        scale = sum(weights[name] for name in given)
+        means.append(
+            sum(weights[name] * value for name, value in given.items()) / scale if scale else math.nan
+        )
+    return means
 
 
 def seconds(result: Result) -> list[float]:
@@ -85,7 +92,7 @@ def evaluations(result: Result) -> list[float]:
 
 def smoothed(values: Sequence[float]) -> list[float]:
     """Means over the last few."""
-    return [float(np.mean(values[max(0, k + 1 - SMOOTHED) : k + 1])) for k in range(len(values))]
+    return [float(np.nanmean(values[max(0, k + 1 - SMOOTHED) : k + 1])) for k in range(len(values))]
 
 
 def save(figure: Figure, path: Path) -> None:

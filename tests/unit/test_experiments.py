@@ -8,7 +8,7 @@ import pytest
 from experiments.__main__ import EXPERIMENTS, costs, table
 from experiments.arms import COMMON, SIZES, Result, gathered
 from experiments.measures import MEASURES, changes, onset_f1
-from experiments.pictures import draw_alarm, draw_changes, draw_rewards
+from experiments.pictures import draw_alarm, draw_changes, draw_rewards, total
 
 from prismaudio.posttraining.settings import RunConfig, read_settings
 
@@ -81,6 +81,16 @@ def test_the_table_holds_start_and_arms_and_stars_what_is_sure(results: list[Res
     assert [line.split()[0] for line in lines[:4]] == ["arm", "start", "quick", "slow"]
     assert lines[2].count("*") == lines[3].count("*") == 3
     assert lines[2].endswith("104")
+
+
+def test_a_reward_that_could_not_be_given_does_not_count(results: list[Result]):
+    before = total(results[0])[1]
+    results[0].rewards[1]["spatial/mean"] = float("nan")
+    assert total(results[0])[1] == pytest.approx(before)  # all rewards of this line are equal
+    results[0].rewards[1]["semantic/mean"] = 0.0
+    weights = results[0].settings.training.rewards
+    known = weights["semantic"] + weights["temporal"] + weights["aesthetic"]
+    assert total(results[0])[1] == pytest.approx(before * (1 - weights["semantic"] / known))
 
 
 def test_costs_tell_when_the_reward_of_another_arm_was_reached(results: list[Result]):
