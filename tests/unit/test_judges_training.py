@@ -160,7 +160,7 @@ def test_another_machine_records_evenly_from_ruined_to_clean():
 
 
 def test_the_recipe_makes_judges_that_load_and_keeps_those_that_are_there(pool: Path):
-    loop = LoopConfig(steps=2, batch_size=2, checkpoint_every=2, validate_every=2)
+    loop = LoopConfig(steps=2, batch_size=2, checkpoint_every=2, validate_every=2, precision="no")
     judges = JudgesConfig(scenes=SCENES, held_out_scenes=3, offset=loop, quality=loop, seen_place=loop)
     weights = pool / "weights"
     weights.mkdir()
