@@ -16,6 +16,7 @@ import typer
 from experiments.arms import SIZES, Arm, Result, run_arms
 from experiments.measures import MEASURES
 from experiments.pictures import draw_alarm, draw_changes, draw_rewards, seconds, smoothed, total
+from prismaudio.dimensions.plan import DIMENSIONS
 from prismaudio.errors import PrismAudioError
 from prismaudio.evaluation.report import aligned
 from prismaudio.media.files import replacing
@@ -31,12 +32,11 @@ class Experiment(NamedTuple):
 
 # semantic twice: standardised as they are, the other three together outweigh it
 ALL = "semantic=2,temporal=1,aesthetic=1,spatial=1"
-ONLY = ("semantic", "temporal", "aesthetic", "spatial")
 STARTS = (("early", 0.0, 0.0), ("middle", 0.25, 0.25), ("late", 0.5, 0.5), ("last", 0.8, 0.8))
 EXPERIMENTS = {
     "rewards": Experiment(
         "What does each reward alone improve and cost, and what do all four together?",
-        (Arm("all", ALL), *(Arm(f"{name}-only", f"{name}=1") for name in ONLY)),
+        (Arm("all", ALL), *(Arm(f"{name}-only", f"{name}=1") for name in DIMENSIONS)),
     ),
     "algorithms": Experiment(
         "Does Fast-GRPO reach the reward of Flow-GRPO and DanceGRPO sooner?",

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from experiments.measures import Change, changes, examined, read
-from prismaudio.posttraining.alarm import Point, findings
 from prismaudio.posttraining.run import TIMES, post_train
 from prismaudio.posttraining.settings import RunConfig, read_settings
 from prismaudio.stage.corpus import Corpus
@@ -98,7 +97,6 @@ def gathered(name: str, config: RunConfig, run: Path) -> Result:
     """From the files of a finished run."""
     done = examined(run)
     evaluations = lines(run / "evaluations.jsonl")
-    history = [Point(int(e["iteration"]), e["reward"], e["gold"], e["fd"]) for e in evaluations]
     return Result(
         name=name,
         settings=config,
@@ -106,17 +104,13 @@ def gathered(name: str, config: RunConfig, run: Path) -> Result:
         seconds=lines(run / TIMES),
         examinations=evaluations,
         changes=changes(read(run, done[0]), read(run, done[-1])),
-        alarms={
-            history[end - 1].iteration: list(why)
-            for end in range(1, len(history) + 1)
-            if (why := findings(history[:end], config.alarm))
-        },
+        alarms={int(seen["iteration"]): seen["alarm"] for seen in evaluations if seen["alarm"]},
     )
 
 
 def figures(line: Mapping[str, float]) -> dict[str, float]:
     """Of an iteration: the means and spreads of rewards, and what it cost."""
-    kept = ("/mean", "/spread", "iteration", "evaluations_per_sound", "divergence", "kl")
+    kept = ("/mean", "/spread", "iteration", "evaluations_per_sound", "kl")
     return {name: value for name, value in line.items() if name.endswith(kept)}
 
 

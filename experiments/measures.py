@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from prismaudio.dimensions.plan import DIMENSIONS
 from prismaudio.evaluation.metrics.bootstrap import Interval
 from prismaudio.evaluation.metrics.onsets import Matches
 from prismaudio.evaluation.metrics.paired import Chosen, holm, paired_statistics
@@ -53,9 +54,7 @@ TRUTH = {
     "planted quality": Measure(mean_of("quality"), 1),
     "azimuth error": Measure(azimuth_error, -1),
 }
-JUDGES = {
-    f"{name} reward": Measure(reward_of(name), 1) for name in ("semantic", "temporal", "aesthetic", "spatial")
-}
+JUDGES = {f"{name} reward": Measure(reward_of(name), 1) for name in DIMENSIONS}
 MEASURES = TRUTH | JUDGES
 
 

@@ -13,7 +13,6 @@ from experiments.arms import Result
 from experiments.measures import MEASURES
 from prismaudio.media.files import replacing
 
-DIMENSIONS = ("semantic", "temporal", "aesthetic", "spatial")
 SMOOTHED = 5  # iterations whose mean is drawn
 
 

@@ -21,8 +21,8 @@ from prismaudio.models.judges import (
     QualityNetwork,
     SeenPlaceNetwork,
     at_lags,
-    relative,
 )
+from prismaudio.models.sound_classifier import relative
 from prismaudio.stage.mix import pan
 from prismaudio.types import Frames
 

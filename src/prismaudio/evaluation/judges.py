@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from pydantic import Field, PositiveInt
-from scipy.stats import spearmanr
 from torch import Tensor
 from tqdm import tqdm
 
@@ -40,7 +39,7 @@ from prismaudio.stage.mix import damaged, mix
 from prismaudio.stage.render import render
 from prismaudio.stage.scene import Scene, StageConfig, draw_scene
 from prismaudio.training.judged import drawn_damage, other_quality, planted
-from prismaudio.training.train_judges import places_over_time, seen_to_sound
+from prismaudio.training.train_judges import places_over_time, rank_correlation, seen_to_sound
 from prismaudio.types import Audio, Frames
 
 MARGIN = 2.0  # seconds on either side of a clip: a moved sound is still sound, and no silence gives it away
@@ -118,8 +117,8 @@ def measure_judges(judges: Judges, corpus: Corpus, config: JudgesConfig) -> Judg
     asked: dict[str, tuple[Sequence[Any], Callable[[Sequence[Any]], float]]] = {
         "offset within 0.2 s": ([s for s in scenes if s.timed], within),
         "offset within 0.2 s, any scene": (scenes, within),
-        "quality, scenes (rank correlation)": ([s.qualities for s in scenes], rank_correlation),
-        "quality, recordings (rank correlation)": (damaged_recordings(judges, heard), rank_correlation),
+        "quality, scenes (rank correlation)": ([s.qualities for s in scenes], agreement),
+        "quality, recordings (rank correlation)": (damaged_recordings(judges, heard), agreement),
         "azimuth seen, true (correlation)": ([s.places[[0, 2]] for s in scenes], correlation),
         "azimuth heard, seen (correlation)": ([s.places[:2] for s in scenes], correlation),
         "true sound preferred to mirrored": ([s.kept for s in scenes if s.kept is not None], mean),
@@ -288,12 +287,10 @@ def mean(values: Sequence[float]) -> float:
     return float(np.mean(values))
 
 
-def rank_correlation(pairs: Sequence[tuple[float, float]]) -> float:
-    """Spearman's rho; equal values share their ranks."""
+def agreement(pairs: Sequence[tuple[float, float]]) -> float:
+    """(said, true) each -> rank correlation"""
     said, true = zip(*pairs, strict=True)
-    if len(set(said)) == 1 or len(set(true)) == 1:
-        return float("nan")
-    return float(spearmanr(said, true).statistic)
+    return rank_correlation(said, true)
 
 
 def correlation(pairs: Sequence[Tensor]) -> float:

@@ -10,19 +10,12 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from prismaudio.models.hearing import MARKS, MEL_BANDS
-from prismaudio.models.sound_classifier import ResidualBlock
+from prismaudio.models.sound_classifier import ResidualBlock, relative
 
 OFFSETS = 21  # from -2 to 2 seconds by 0.2, as the published judge has them (spec rewards.md 1.2)
 MOTION_RATE = 25
 FRAMES_PER_OFFSET = 5  # 0.2 s
-HEARD = 8.0  # nats below the loudest moment: 70 dB
-NOTICED = 16.0  # by a judge of noise: 140 dB
-
-
-def relative(mel: Tensor, reach: float = HEARD) -> Tensor:
-    """(B, M, K) nats -> [-1, 1], 1 at the loudest moment: no judge hears how loud a file was saved."""
-    loudest = mel.amax(dim=(1, 2), keepdim=True)
-    return (mel - loudest).clamp(min=-reach) / (reach / 2) + 1
+NOTICED = 16.0  # nats below the loudest moment, by a judge of noise: 140 dB
 
 
 class AudioTextNetwork(nn.Module):

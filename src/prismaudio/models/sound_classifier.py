@@ -20,6 +20,12 @@ WINDOW_FRAMES = 192  # 2.2 s
 DYNAMIC_RANGE = 8.0  # nats below the loudest moment that are heard: 70 dB
 
 
+def relative(mel: Tensor, reach: float = DYNAMIC_RANGE) -> Tensor:
+    """(B, M, K) nats -> [-1, 1], 1 at the loudest moment: nobody hears how loud a file was saved."""
+    loudest = mel.amax(dim=(1, 2), keepdim=True)
+    return (mel - loudest).clamp(min=-reach) / (reach / 2) + 1
+
+
 class SoundClassifier(nn.Module):
     """Log-mel window -> one logit per class."""
 
@@ -45,9 +51,7 @@ class SoundClassifier(nn.Module):
 
     def features(self, mel: Tensor) -> Tensor:
         """mel: (B, M, K) nats -> (B, 16 width), what the classes are told from"""
-        loudest = mel.amax(dim=(1, 2), keepdim=True)
-        heard = (mel - loudest).clamp(min=-DYNAMIC_RANGE) / (DYNAMIC_RANGE / 2) + 1
-        x = self.blocks(self.stem(heard[:, None].contiguous(memory_format=torch.channels_last)))
+        x = self.blocks(self.stem(relative(mel)[:, None].contiguous(memory_format=torch.channels_last)))
         frames = self.over_frequency(x.permute(0, 3, 1, 2).flatten(2))  # (B, K / 8, 8 width)
         return torch.cat([frames.mean(dim=1), frames.amax(dim=1)], dim=1)
 

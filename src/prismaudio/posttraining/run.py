@@ -33,10 +33,8 @@ from prismaudio.posttraining.truth import Truth
 from prismaudio.stage.corpus import Corpus
 
 TIMES = "times.jsonl"
-TOGETHER, TOGETHER_ON_CPU = (
-    16,
-    2,
-)  # sounds decoded at a time: spectra of more outgrow the caches of a processor
+TOGETHER = 16  # sounds decoded at a time
+TOGETHER_ON_CPU = 2  # spectra of more outgrow the caches of a processor
 
 
 class Outcome(NamedTuple):

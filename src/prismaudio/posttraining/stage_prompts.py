@@ -37,6 +37,7 @@ from prismaudio.stage.corpus import SAMPLE_RATE, Corpus, Split
 from prismaudio.stage.mix import mix
 from prismaudio.stage.render import render
 from prismaudio.stage.scene import Scene, StageConfig, draw_scene
+from prismaudio.training.pool import save_whole
 from prismaudio.types import Audio, Frames
 
 PICTURE_SIZE = (320, 224)
@@ -142,9 +143,7 @@ def _prepare(
         "struck_only": all(source.mode == "struck" for source in scene.sources),
         "films": films,
     }
-    beside = _path(folder, number).with_suffix(f".{os.getpid()}.partial")
-    torch.save(state, beside)
-    beside.replace(_path(folder, number))
+    save_whole(_path(folder, number), state)
 
 
 def _load(folder: Path, number: int, views: Sequence[View], arm: Arm) -> StagePrompt:

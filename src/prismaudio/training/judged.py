@@ -5,17 +5,15 @@ Every take after the first has other recordings and another quality, so that nei
 Shapes: V motion frames at 25 Hz, D motion features, M mel bands, K mel frames at 100 Hz.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor
-from tqdm import tqdm
 
 from prismaudio.backends.embedded.motion import MotionEncoder
 from prismaudio.config import Config
@@ -26,6 +24,7 @@ from prismaudio.stage.corpus import Corpus, Split
 from prismaudio.stage.mix import mix
 from prismaudio.stage.render import render
 from prismaudio.stage.scene import FLAWS, Scene, StageConfig, draw_scene
+from prismaudio.training.pool import prepare_missing
 
 
 class JudgedConfig(Config):
@@ -89,20 +88,16 @@ def drawn_damage(rng: np.random.Generator) -> tuple[float, tuple[Flaw, ...]]:
 
 def prepare_judged(folder: Path, corpus: Corpus, config: JudgedConfig, split: Split) -> None:
     """Write `folder/00000.pt` and on; scenes that are there already are kept, so an interrupted run goes on."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for index in tqdm(range(config.count), desc=f"judging {split} scenes"):
-        path = folder / f"{index:05d}.pt"
-        if path.exists():
-            continue
+
+    def state_of(index: int) -> dict[str, Any]:
         scene = judged_scene(index, split, corpus, config)
-        state = {
+        return {
             "plan": scene.plan.model_dump_json(),
             "motion": scene.motion,
             "takes": [{"mel": t.mel, "marks": t.marks, "quality": t.quality} for t in scene.takes],
         }
-        beside = path.with_suffix(f".{os.getpid()}.partial")
-        torch.save(state, beside)
-        beside.replace(path)
+
+    prepare_missing(folder, config.count, f"judging {split} scenes", state_of)
 
 
 def load_judged(files: Sequence[Path]) -> Iterator[JudgedScene]:

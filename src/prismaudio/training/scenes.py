@@ -6,16 +6,15 @@ Rendering and perceiving a scene takes a third of a second, a training step less
 Shapes: K motion frames, V pictures, M mel bands, T latent frames, C columns of the picture, F image features.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor
-from tqdm import tqdm
 
 from prismaudio.backends.embedded.motion import MotionEncoder
 from prismaudio.backends.embedded.vision import ImageNetwork
@@ -27,6 +26,7 @@ from prismaudio.stage.corpus import Corpus, Split
 from prismaudio.stage.mix import mix
 from prismaudio.stage.render import FPS, render
 from prismaudio.stage.scene import StageConfig, draw_scene
+from prismaudio.training.pool import prepare_missing
 from prismaudio.types import Frames
 
 LONG_SCENES = StageConfig(shortest=9.04, longest=9.04)
@@ -87,23 +87,19 @@ def perceive_sound(codec: MelStereoCodec, sound: Tensor) -> tuple[Tensor, Tensor
 
 def prepare_pool(folder: Path, corpus: Corpus, config: PoolConfig, split: Split = "train") -> None:
     """Write `folder/00000.pt` and on; scenes that are there already are kept, so an interrupted run goes on."""
-    folder.mkdir(parents=True, exist_ok=True)
     network = ImageNetwork()
-    for index in tqdm(range(config.count), desc=f"preparing {split} scenes"):
-        path = folder / f"{index:05d}.pt"
-        if path.exists():
-            continue
+
+    def state_of(index: int) -> dict[str, Any]:
         scene = prepare_scene(index, split, corpus, config, network)
-        state = {
+        return {
             "plan": scene.plan.model_dump_json(),
             "motion": scene.motion,
             "pictures": scene.pictures,
             "mels": list(scene.mels),
             "images": list(scene.images),
         }
-        beside = path.with_suffix(f".{os.getpid()}.partial")
-        torch.save(state, beside)
-        beside.replace(path)
+
+    prepare_missing(folder, config.count, f"preparing {split} scenes", state_of)
 
 
 def load_scene(path: Path) -> PreparedScene:

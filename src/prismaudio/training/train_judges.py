@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import PositiveInt
+from scipy.stats import spearmanr
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 from torch.utils.tensorboard import SummaryWriter
@@ -207,9 +208,9 @@ class QualityJob:
 
 
 def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
-    """Spearman's rho; equal values share their ranks."""
-    from scipy.stats import spearmanr
-
+    """Spearman's rho; equal values share their ranks. NaN where all are equal."""
+    if len(set(a)) == 1 or len(set(b)) == 1:
+        return float("nan")
     return float(spearmanr(a, b).statistic)
 
 

@@ -5,17 +5,15 @@ Half of them are shown finely and half coarsely, so that the grain of a picture 
 Shapes: K motion frames at 25 fps, P pictures at `PICTURES_FPS`, C columns of them, F image features.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor
-from tqdm import tqdm
 
 from prismaudio.backends.embedded.motion import MotionEncoder
 from prismaudio.backends.embedded.vision import PLACES_SIZE, ImageNetwork
@@ -26,6 +24,7 @@ from prismaudio.planning.base import seen_through
 from prismaudio.stage.corpus import Corpus, Split
 from prismaudio.stage.render import FPS, Theatre
 from prismaudio.stage.scene import StageConfig, draw_scene
+from prismaudio.training.pool import prepare_missing
 from prismaudio.types import Frames
 
 PICTURES_FPS = 1.0  # half of what a planner looks at: pictures cost most of the time, and things stay a while
@@ -71,22 +70,18 @@ def watch_scene(
 
 def watch_scenes(folder: Path, corpus: Corpus, config: WatchedConfig, split: Split) -> None:
     """Write `folder/00000.pt` and on; scenes that are there already are kept, so an interrupted run goes on."""
-    folder.mkdir(parents=True, exist_ok=True)
     network = ImageNetwork()
-    for index in tqdm(range(config.count), desc=f"watching {split} scenes"):
-        path = folder / f"{index:05d}.pt"
-        if path.exists():
-            continue
+
+    def state_of(index: int) -> dict[str, Any]:
         scene = watch_scene(index, split, corpus, config, network)
-        state = {
+        return {
             "plan": scene.plan.model_dump_json(),
             "motion": scene.motion,
             "columns": scene.columns,
             "camera_moves": scene.camera_moves,
         }
-        beside = path.with_suffix(f".{os.getpid()}.partial")
-        torch.save(state, beside)
-        beside.replace(path)
+
+    prepare_missing(folder, config.count, f"watching {split} scenes", state_of)
 
 
 def load_watched(files: Sequence[Path]) -> list[WatchedScene]:

@@ -23,9 +23,8 @@ class Senses:
         self._eyes = MotionEncoder()
         self.view = View(self._eyes.fps, *self._eyes.frame_size, fit="stretch")
         self._films = ContentCache(in_memory=FILMS)
-        self._last: tuple[Tensor, int, Heard] | None = (
-            None  # samples, how often they were changed, what was heard
-        )
+        # samples, how often they were changed, what was heard
+        self._last: tuple[Tensor, int, Heard] | None = None
 
     def watch(self, frames: Frames) -> Tensor:
         """A film seen through `view` -> (V, D)"""
