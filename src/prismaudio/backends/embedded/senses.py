@@ -3,6 +3,8 @@
 Shapes: B sounds, N samples, V motion frames at 25 Hz, D motion features.
 """
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from prismaudio.backends.base import Sounds
@@ -11,6 +13,7 @@ from prismaudio.backends.embedded.motion import MotionEncoder
 from prismaudio.media.preprocess import View
 from prismaudio.models.hearing import SAMPLE_RATE, Heard, hear
 from prismaudio.models.resampling import resample
+from prismaudio.models.sound_classifier import classifier_mel
 from prismaudio.types import Frames
 
 FILMS = 256  # kept in memory; 33 kB for 9 s each
@@ -31,11 +34,20 @@ class Senses:
         return self._films.get(content_key(frames, self._eyes.name), lambda: self._eyes.encode(frames))
 
     def hear(self, sounds: Sounds) -> Heard:
-        """Of stereo or mono sounds at any rate."""
+        """Of stereo or mono sounds at any rate, or of those that are sketched."""
+        if sounds.sketch is not None:
+            return sounds.sketch.heard
         samples = sounds.samples
         if self._last is None or self._last[0] is not samples or self._last[1] != samples._version:
             self._last = samples, samples._version, hear(at_own_rate(sounds))
         return self._last[2]
+
+
+def timbres(sounds: Sounds) -> Sequence[Tensor]:
+    """-> B times (M, K) nats, by which the classifier and the judge of words know a sound"""
+    if sounds.sketch is not None:
+        return list(sounds.sketch.timbre)
+    return [classifier_mel(samples) for samples in at_own_rate(sounds)]
 
 
 def at_own_rate(sounds: Sounds) -> Tensor:
