@@ -30,19 +30,20 @@ class Experiment(NamedTuple):
     changes: tuple[str, ...] = ()  # settings of all arms
 
 
-# semantic twice: standardised as they are, the other three together outweigh it
-ALL = "semantic=2,temporal=1,aesthetic=1,spatial=1"
+# aesthetic, which every sound can gain alike, is learned at any weight; the others are of one scene each
+ALL = "semantic=2,temporal=2,aesthetic=1,spatial=2"
 STARTS = (("early", 0.0, 0.0), ("middle", 0.25, 0.25), ("late", 0.5, 0.5), ("last", 0.8, 0.8))
 EXPERIMENTS = {
     "rewards": Experiment(
         "What does each reward alone improve and cost, and what do all four together?",
         (Arm("all", ALL), *(Arm(f"{name}-only", f"{name}=1") for name in DIMENSIONS)),
+        ("training.algorithm=nft",),
     ),
     "algorithms": Experiment(
         "Does Fast-GRPO reach the reward of Flow-GRPO and DanceGRPO sooner?",
         tuple(
             Arm(name, ALL, (f"training.algorithm={name}",))
-            for name in ("fast-grpo", "flow-grpo", "dance-grpo")
+            for name in ("fast-grpo", "flow-grpo", "dance-grpo", "nft")
         ),
     ),
     "thoughts": Experiment(

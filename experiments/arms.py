@@ -14,14 +14,20 @@ from prismaudio.stage.corpus import Corpus
 SIZES: dict[str, tuple[str, ...]] = {
     # on two processor cores: short scenes, few prompts
     "small": (
-        "training.iterations=20",
-        "training.prompts=2",
+        "judging.by=latents",
+        "training.iterations=30",
+        "training.prompts=4",
         "training.group=16",
         "training.steps=10",
-        "training.learning_rate=1.5e-4",
-        "prompts.count=96",
-        "held_out.count=32",
-        "examination.every=20",
+        "training.learning_rate=1e-4",
+        "training.sampling_batch=64",
+        "training.balance.by=none",
+        "training.guidance.sampling=4",
+        "training.guidance.training=4",
+        "training.guidance.reference=4",
+        "prompts.count=256",
+        "held_out.count=96",
+        "examination.every=15",
         "examination.listen=4",
     ),
     # on a card

@@ -241,6 +241,24 @@ def test_the_first_update_is_on_policy_and_the_second_is_not(precision: str):
     assert (one.steps, two.steps) == (1, 2)
 
 
+def test_rounding_teaches_nothing_where_nothing_was_learned_since():
+    """Velocities that missed by more than the clip, as half precision does at high guidance: measured, and no more."""
+
+    def learned(updates: int, missed: float) -> tuple[dict[str, Tensor], dict[str, float]]:
+        run = trainer(config(updates=updates))
+        made = run._sample(0, range(PROMPTS))
+        noise = torch.randn(made.v_old.shape, generator=torch.Generator().manual_seed(1))
+        items = run.update.items(made._replace(v_old=made.v_old + missed * noise), 0, range(PROMPTS), None)
+        figures = run.update(items, torch.linspace(-1, 1, len(made.final)), 0)
+        return weights(run), figures
+
+    (exact, _), (once, figures) = learned(1, 0.0), learned(1, 1e-2)
+    assert equal(exact, once)
+    assert figures["ratio_deviation"] > 1e-3
+    assert figures["clip_share"] == 0
+    assert learned(2, 1e-2)[1]["clip_share"] > 0.1  # the second of two does need the clip
+
+
 def test_the_average_moves_by_optimiser_steps():
     run = trainer(config(updates=3, average_every=4))
     start = Weights(run.policy).tensors

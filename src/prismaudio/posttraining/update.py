@@ -130,12 +130,22 @@ class Update:
             away = self._other(items, self.reference, self.config.guidance.reference)
         with backwards_attention(items.x.device):
             v = self._velocity(items, self.config.guidance.training)
-        if self.config.updates == 1 and isinstance(items, StepItems):
-            items = items._replace(v_old=v.detach())  # nothing was learned since: the ratio is 1, not nearly
-        loss = self.algorithm.objective.loss(v, items, advantages)  # type: ignore[arg-type]  # made for each other
+        loss = self._objective(v, items, advantages)
         if away is None:
             return loss, torch.zeros_like(loss.per_sound)
         return loss, divergence(v - away, items, self.config.reference_measure)
+
+    def _objective(self, v: Tensor, items: StepItems | MatchItems, advantages: Tensor) -> Loss:
+        """The first of one update learns from the policy that made the sounds: its ratio is 1, and not nearly.
+
+        Rounding alone can be more than the clip: then half of the items would teach nothing. It is still measured.
+        """
+        weigh = self.algorithm.objective.loss
+        loss: Loss = weigh(v, items, advantages)  # type: ignore[arg-type]  # made for each other
+        if self.config.updates > 1 or not isinstance(items, StepItems):
+            return loss
+        exact: Loss = weigh(v, items._replace(v_old=v.detach()), advantages)  # type: ignore[arg-type]
+        return exact._replace(stats=exact.stats | {"ratio_deviation": loss.stats["ratio_deviation"]})
 
     @torch.no_grad()
     def _other(self, items: StepItems | MatchItems, weights: Weights | None, guidance: float) -> Tensor:
