@@ -15,7 +15,7 @@ SIZES: dict[str, tuple[str, ...]] = {
     # on two processor cores: short scenes, few prompts
     "small": (
         "judging.by=latents",
-        "training.iterations=30",
+        "training.iterations=20",
         "training.prompts=4",
         "training.group=16",
         "training.steps=10",
@@ -27,7 +27,7 @@ SIZES: dict[str, tuple[str, ...]] = {
         "training.guidance.reference=4",
         "prompts.count=256",
         "held_out.count=96",
-        "examination.every=15",
+        "examination.every=20",
         "examination.listen=4",
     ),
     # on a card

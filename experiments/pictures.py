@@ -1,6 +1,5 @@
 """Pictures of an experiment: how rewards rose, and what changed on held-out scenes."""
 
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from experiments.arms import Result
+from experiments.curves import SMOOTHED, evaluations, examined_at, seconds, smoothed, total
 from experiments.measures import MEASURES
 from prismaudio.media.files import replacing
-
-SMOOTHED = 5  # iterations whose mean is drawn
 
 
 def draw_changes(results: Sequence[Result], path: Path) -> None:
@@ -36,7 +34,7 @@ def draw_changes(results: Sequence[Result], path: Path) -> None:
 
 
 def draw_rewards(results: Sequence[Result], path: Path) -> None:
-    """The weighted reward over iterations, seconds and network evaluations."""
+    """The weighted reward over iterations, seconds and network evaluations; dots are held-out scenes."""
     figure = Figure(figsize=(13, 4), layout="constrained")
     axes: list[tuple[str, Callable[[Result], Any]]] = [
         ("iterations", lambda result: np.arange(1, len(result.rewards) + 1)),
@@ -45,9 +43,12 @@ def draw_rewards(results: Sequence[Result], path: Path) -> None:
     ]
     for panel, (name, along) in zip(figure.subplots(1, 3), axes, strict=True):
         for result in results:
-            panel.plot(along(result), smoothed(total(result)), label=result.name)
+            (line,) = panel.plot(along(result), smoothed(total(result)), lw=0.8, alpha=0.5)
+            at = [0, *along(result)]
+            seen = [(at[place], reward) for place, reward in examined_at(result)]
+            panel.plot(*zip(*seen, strict=True), "o-", color=line.get_color(), label=result.name)
         panel.set_xlabel(name)
-        panel.set_ylabel(f"reward, mean of {SMOOTHED} iterations")
+        panel.set_ylabel(f"reward: held out; faint: of {SMOOTHED} iterations")
         panel.legend(fontsize=8)
     save(figure, path)
 
@@ -63,35 +64,6 @@ def draw_alarm(result: Result, path: Path) -> None:
         panel.set_title({"fd": "distance to true sound"}.get(name, name))
         panel.set_xlabel("iterations; red: alarm")
     save(figure, path)
-
-
-def total(result: Result) -> list[float]:
-    """The weighted mean of the rewards at every iteration, of those that could be given."""
-    weights = {name: weight for name, weight in result.settings.training.rewards.items() if weight}
-    means = []
-    for line in result.rewards:
-        given = {name: line[f"{name}/mean"] for name in weights if not math.isnan(line[f"{name}/mean"])}
-        scale = sum(weights[name] for name in given)
-        means.append(
-            sum(weights[name] * value for name, value in given.items()) / scale if scale else math.nan
-        )
-    return means
-
-
-def seconds(result: Result) -> list[float]:
-    """That every iteration took, without examinations."""
-    return [line["sampling"] + line["judging"] + line["learning"] for line in result.seconds]
-
-
-def evaluations(result: Result) -> list[float]:
-    """Of the network, by sampling in every iteration."""
-    sounds = result.settings.training.prompts * result.settings.training.group
-    return [line["evaluations_per_sound"] * sounds for line in result.rewards]
-
-
-def smoothed(values: Sequence[float]) -> list[float]:
-    """Means over the last few."""
-    return [float(np.nanmean(values[max(0, k + 1 - SMOOTHED) : k + 1])) for k in range(len(values))]
 
 
 def save(figure: Figure, path: Path) -> None:

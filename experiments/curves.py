@@ -1,0 +1,60 @@
+"""How a run went: rewards and what they cost, over iterations, and when a reward was reached."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from experiments.arms import Result
+
+SMOOTHED = 5  # iterations whose mean is taken
+
+
+def total(result: Result) -> list[float]:
+    """The weighted mean of the rewards at every iteration, of those that could be given."""
+    weights = {name: weight for name, weight in result.settings.training.rewards.items() if weight}
+    means = []
+    for line in result.rewards:
+        given = {name: line[f"{name}/mean"] for name in weights if not math.isnan(line[f"{name}/mean"])}
+        scale = sum(weights[name] for name in given)
+        means.append(
+            sum(weights[name] * value for name, value in given.items()) / scale if scale else math.nan
+        )
+    return means
+
+
+def seconds(result: Result) -> list[float]:
+    """That every iteration took, without examinations."""
+    return [line["sampling"] + line["judging"] + line["learning"] for line in result.seconds]
+
+
+def evaluations(result: Result) -> list[float]:
+    """Of the network, by sampling in every iteration."""
+    sounds = result.settings.training.prompts * result.settings.training.group
+    return [line["evaluations_per_sound"] * sounds for line in result.rewards]
+
+
+def smoothed(values: Sequence[float]) -> list[float]:
+    """Means over the last few."""
+    return [float(np.nanmean(values[max(0, k + 1 - SMOOTHED) : k + 1])) for k in range(len(values))]
+
+
+def examined_at(result: Result) -> list[tuple[int, float]]:
+    """(iteration, weighted reward of the held-out scenes), rising in iterations from 0"""
+    return [(int(seen["iteration"]), seen["reward"]) for seen in result.examinations]
+
+
+def seconds_to(result: Result, reward: float) -> float | None:
+    """When held-out scenes had this reward, straight between examinations; None if they never had."""
+    taken = [0.0, *np.cumsum(seconds(result))]
+    before: tuple[float, float] | None = None
+    for iteration, seen in examined_at(result):
+        now = (float(taken[iteration]), seen)
+        if seen >= reward:
+            return (
+                now[0]
+                if before is None
+                else float(np.interp(reward, *zip(before[::-1], now[::-1], strict=True)))
+            )
+        before = now
+    return None
