@@ -15,7 +15,7 @@ import typer
 
 from experiments.arms import SIZES, Arm, Result, run_arms
 from experiments.curves import seconds, seconds_to
-from experiments.measures import MEASURES
+from experiments.measures import MEASURES, ahead
 from experiments.pictures import draw_alarm, draw_changes, draw_rewards
 from prismaudio.dimensions.plan import DIMENSIONS
 from prismaudio.errors import PrismAudioError
@@ -83,8 +83,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def main(  # noqa: PLR0913  # a command's options
     name: Annotated[str, typer.Argument(help=f"Which: {', '.join(EXPERIMENTS)}.")],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Where runs are kept.", metavar="DIR")
-    ] = None,
+        Path,
+        typer.Option("--out", "-o", help="Where runs and the prompts of all are kept.", metavar="DIR"),
+    ] = Path("runs/experiments"),
     results: Annotated[
         Path, typer.Option(help="Where NAME.json and the pictures are written.", metavar="DIR")
     ] = Path("experiments/results"),
@@ -114,9 +115,9 @@ def main(  # noqa: PLR0913  # a command's options
         raise typer.BadParameter(f"--only {only}: arms are {', '.join(arm.name for arm in experiment.arms)}")
     given = [*experiment.changes, f"training.seed={seed}", *(overrides or [])]
     found = run_arms(
-        arms, size, out or Path("runs/experiments"), given, device, lambda text: typer.echo(text, err=True)
+        arms, size, out / name, out / "prompts", given, device, lambda text: typer.echo(text, err=True)
     )
-    typer.echo("\n".join([experiment.question, "", *table(found), "", *costs(found)]))
+    typer.echo("\n".join([experiment.question, "", *table(found), "", *costs(found), "", *standing(found)]))
     record = {
         "question": experiment.question,
         "command": shlex.join(["python", "-m", "experiments", *sys.argv[1:]]),
@@ -167,6 +168,19 @@ def costs(results: Sequence[Result]) -> list[str]:
             ]
         )
     return aligned(rows)
+
+
+def standing(results: Sequence[Result]) -> list[str]:
+    """How far the first arm is ahead of each other one at the end, and what both took."""
+    first, lines = results[0], []
+    weights = {name: weight for name, weight in first.settings.training.rewards.items() if weight}
+    for other in results[1:]:
+        found = ahead(first.last, other.last, weights)
+        took = (
+            f"{first.name} after {sum(seconds(first)):.0f} s, {other.name} after {sum(seconds(other)):.0f} s"
+        )
+        lines.append(f"{took}: held-out reward {found.value:+.4f} [{found.low:+.4f}, {found.high:+.4f}]")
+    return lines
 
 
 if __name__ == "__main__":

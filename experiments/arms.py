@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from experiments.measures import Change, changes, examined, read
+from experiments.measures import Change, Record, changes, examined, read
 from prismaudio.posttraining.run import TIMES, post_train
 from prismaudio.posttraining.settings import RunConfig, read_settings
 from prismaudio.stage.corpus import Corpus
@@ -43,7 +43,7 @@ SIZES: dict[str, tuple[str, ...]] = {
         "examination.every=50",
     ),
 }
-COMMON = ("held_out.split=test", "held_out.seed=2026")
+COMMON = ("held_out.split=test", "held_out.seed=2026", "training.algorithm=fast-grpo")
 
 
 class Arm(NamedTuple):
@@ -64,6 +64,7 @@ class Result(NamedTuple):
     examinations: list[dict[str, Any]]
     changes: dict[str, Change]  # from the start model to the last examination
     alarms: dict[int, list[str]]  # iteration -> why
+    last: list[Record]  # scenes of the last examination
 
     def record(self) -> dict[str, Any]:
         """For a JSON file."""
@@ -82,18 +83,19 @@ def run_arms(
     arms: Sequence[Arm],
     size: str,
     folder: Path,
+    pool: Path,
     overrides: Sequence[str],
     device: str,
     say: Callable[[str], None],
 ) -> list[Result]:
-    """Each in a folder of its own, which it goes on from if it was interrupted; prompts are prepared once for all."""
+    """Each in a folder of its own, which it goes on from if it was interrupted; `pool` holds the prompts of all."""
     corpus, results = Corpus.load(), []
     for arm in arms:
         given = [*COMMON, *SIZES[size], *arm.changes, *overrides]
         config = read_settings(folder / arm.name, "embedded", given, arm.rewards)
         say(f"arm {arm.name}: {arm.rewards or 'all rewards'} {' '.join(arm.changes)}")
         start = time.perf_counter()
-        post_train(config, folder / arm.name, corpus, pool=folder / "prompts", device=device, say=say)
+        post_train(config, folder / arm.name, corpus, pool=pool, device=device, say=say)
         say(f"arm {arm.name} took {time.perf_counter() - start:.0f} s")
         results.append(gathered(arm.name, config, folder / arm.name))
     return results
@@ -111,6 +113,7 @@ def gathered(name: str, config: RunConfig, run: Path) -> Result:
         examinations=evaluations,
         changes=changes(read(run, done[0]), read(run, done[-1])),
         alarms={int(seen["iteration"]): seen["alarm"] for seen in evaluations if seen["alarm"]},
+        last=read(run, done[-1]),
     )
 
 

@@ -52,9 +52,7 @@ def seconds_to(result: Result, reward: float) -> float | None:
         now = (float(taken[iteration]), seen)
         if seen >= reward:
             return (
-                now[0]
-                if before is None
-                else float(np.interp(reward, *zip(before[::-1], now[::-1], strict=True)))
+                now[0] if before is None else float(np.interp(reward, [before[1], seen], [before[0], now[0]]))
             )
         before = now
     return None

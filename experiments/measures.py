@@ -4,7 +4,8 @@ The truth of the stage comes first, which no judge can game; then what the judge
 """
 
 import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,9 @@ import numpy as np
 from prismaudio.dimensions.plan import DIMENSIONS
 from prismaudio.evaluation.metrics.bootstrap import Interval
 from prismaudio.evaluation.metrics.onsets import Matches
-from prismaudio.evaluation.metrics.paired import Chosen, holm, paired_statistics
+from prismaudio.evaluation.metrics.paired import Chosen, holm, paired_means, paired_statistics
+
+ROUNDS = 2000  # of the bootstrap
 
 Record = dict[str, Any]  # of one scene, as `posttraining.truth.SceneTruth.record`, with its rewards
 
@@ -67,6 +70,18 @@ class Change(NamedTuple):
     p: float  # adjusted by Holm over the figures of its kind
 
 
+def ahead(ours: Sequence[Record], theirs: Sequence[Record], weights: Mapping[str, float]) -> Interval:
+    """By how much our weighted reward is above theirs, over the same scenes; of the rewards that could be given."""
+    first, second = ([weighted(scene, weights) for scene in scenes] for scenes in (theirs, ours))
+    return paired_means(first, second, ROUNDS).interval
+
+
+def weighted(scene: Record, weights: Mapping[str, float]) -> float:
+    """The weighted mean of the rewards of a scene."""
+    given = {name: scene["rewards"][name] for name in weights if not math.isnan(scene["rewards"][name])}
+    return sum(weights[name] * value for name, value in given.items()) / sum(weights[name] for name in given)
+
+
 def read(run: Path, iteration: int) -> list[Record]:
     """Scenes of one examination of a run."""
     return json.loads((run / "eval" / f"{iteration:05d}" / "scenes.json").read_text(encoding="utf-8"))
@@ -77,7 +92,7 @@ def examined(run: Path) -> list[int]:
     return sorted(int(folder.name) for folder in (run / "eval").iterdir() if folder.name.isdigit())
 
 
-def changes(before: Sequence[Record], after: Sequence[Record], rounds: int = 2000) -> dict[str, Change]:
+def changes(before: Sequence[Record], after: Sequence[Record], rounds: int = ROUNDS) -> dict[str, Change]:
     found = {}
     for kind in (TRUTH, JUDGES):
         compared = {name: _compare(measure, before, after, rounds) for name, measure in kind.items()}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from experiments.__main__ import EXPERIMENTS, costs, table
+from experiments.__main__ import EXPERIMENTS, costs, standing, table
 from experiments.arms import COMMON, SIZES, Result, gathered
 from experiments.curves import total
 from experiments.measures import MEASURES, changes, onset_f1
@@ -104,6 +104,14 @@ def test_costs_tell_when_the_reward_of_another_arm_was_reached(results: list[Res
     assert lines[1][-2:] == ["8", "4"]
     assert lines[2][-2] == "never"
     assert lines[2][-1] == "20"
+
+
+def test_the_first_arm_is_ahead_by_what_was_planted(results: list[Result]):
+    """Semantic rewards of the two differ by 0.05 in every scene; spatial ones could not be given."""
+    weights = results[0].settings.training.rewards
+    share = weights["semantic"] / sum(weight for name, weight in weights.items() if name != "spatial")
+    (line,) = standing(results)
+    assert line.startswith(f"quick after 8 s, slow after 20 s: held-out reward {0.05 * share:+.4f} [")
 
 
 def test_pictures_are_drawn(results: list[Result], tmp_path: Path):
