@@ -57,7 +57,8 @@ EXPERIMENTS = {
     "windows": Experiment(
         "How wide should the window of noisy steps be, and where?",
         (
-            *(Arm(f"width-{width}", ALL, (f"training.window.width={width}",)) for width in (1, 2, 4)),
+            Arm("width-2", ALL),  # Fast-GRPO's own
+            *(Arm(f"width-{width}", ALL, (f"training.window.width={width}",)) for width in (1, 4)),
             *(
                 Arm(name, ALL, (f"training.window.since={since}", f"training.window.within={within}"))
                 for name, since, within in STARTS
