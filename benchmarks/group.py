@@ -3,13 +3,13 @@
 Random weights of the published shapes, or small ones; the numbers cost the same. Sounds of 9 s, the published preset.
 Ours is measured. The released procedure is counted, and each count is multiplied by what one of it costs here: a
 guided evaluation of the transformer, the decoding of one sound, and a pass of each judge over one sound alone, with
-all that is computed anew for every sound there. The code behind the unit costs is ours, which can only flatter it.
+all that is computed anew for every sound there. The code behind the unit costs is ours too, so that only counts differ.
 
 Examples:
   python -m benchmarks.group                                       small networks where there is no CUDA, else published
   python -m benchmarks.group --size published --device cuda --dtype bf16 --out group.json
   python -m benchmarks.group --size published --dtype bf16 --judges-dtype bf16 --together 1 --rounds 1
-  python -m benchmarks.group --tail                                also with a path that ends in fewer, better steps
+  python -m benchmarks.group --tail                                also with a path that ends in fewer steps
 """
 
 import argparse
@@ -105,11 +105,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--group", type=int, default=16, help="sounds; default: 16")
     parser.add_argument("--steps", type=int, default=24, help="of the sampler; default: 24")
-    parser.add_argument(
-        "--together",
-        type=int,
-        help="sounds decoded at a time; default: all on CUDA, else 1, which needs less memory",
-    )
+    parser.add_argument("--together", type=int, help="sounds decoded at a time; default: as in a run")
     parser.add_argument(
         "--tail",
         action="store_true",

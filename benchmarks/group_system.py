@@ -38,14 +38,16 @@ from prismaudio.models.interaural import RATE
 from prismaudio.models.lengths import SAMPLE_RATE, clip_samples, sync_frames
 from prismaudio.models.resampling import resample
 from prismaudio.models.stereocrw import Geometry, delays, likeness
-from prismaudio.posttraining.algorithm import Algorithm, choose_algorithm
+from prismaudio.posttraining.algorithm import Algorithm
 from prismaudio.posttraining.config import PostTrainingConfig
 from prismaudio.posttraining.dit_policy import DiTPolicy
 from prismaudio.posttraining.heard import Heard
 from prismaudio.posttraining.rollout import Trajectory
 from prismaudio.posttraining.route import Tail
+from prismaudio.posttraining.run import TOGETHER, TOGETHER_ON_CPU
 from prismaudio.posttraining.sampling import in_precision, sample_groups
 from prismaudio.posttraining.settings import RunConfig, preset_file
+from prismaudio.posttraining.trainer import chosen_algorithm
 from prismaudio.types import Audio, Frames
 
 SECONDS = 9.0
@@ -70,15 +72,16 @@ class Group:
     def make(cls, size: str, device: torch.device, options: argparse.Namespace) -> "Group":
         made = SIZES[size].generator()
         policy = random_policy(made.model, device)
+        cuda = device.type == "cuda"
         generator = torch.Generator(device).manual_seed(0)
-        codec = fill_randomly(made.vae, torch.float32, generator).eval().requires_grad_(False)
-        together = options.together or (options.group if device.type == "cuda" else 1)
+        codec = fill_randomly(made.vae, torch.float16 if cuda else torch.float32, generator)  # as in a run
+        together = options.together or (TOGETHER if cuda else TOGETHER_ON_CPU)
         sizes = JUDGE_SIZES[size]
         return cls(
             device,
             policy,
             published(options),
-            Heard(codec, Nobody(), together=together),
+            Heard(codec.eval().requires_grad_(False), Nobody(), together=together),
             make_judges(sizes, device),
             options.judges_dtype == "bf16",
             sizes.crw,
@@ -88,17 +91,17 @@ class Group:
     @cached_property
     def algorithms(self) -> dict[str, Algorithm]:
         """Ways to make the group; the last one's sounds are judged."""
-        preset = choose_algorithm(self.config.algorithm)
+        preset = chosen_algorithm(self.config)
         with_tail = {"sampling with a tail": replace(preset, tail=Tail())} if self.tail else {}
         return with_tail | {"sampling": preset}
 
     @cached_property
     def branch(self) -> int:
-        return choose_algorithm(self.config.algorithm).branch(self.config.group)
+        return chosen_algorithm(self.config).branch(self.config.group)
 
     @cached_property
     def iteration(self) -> int:
-        return typical(choose_algorithm(self.config.algorithm), self.config)
+        return typical(chosen_algorithm(self.config), self.config)
 
     @cached_property
     def film(self) -> Frames:
