@@ -23,7 +23,7 @@ from prismaudio.data.features import ClipFeatures
 from prismaudio.generation.engine import choose_engine
 from prismaudio.generation.long import WINDOW
 from prismaudio.models.dit import ConditionedDiT
-from prismaudio.posttraining.algorithm import ALGORITHMS
+from prismaudio.posttraining.algorithm import ALGORITHMS, Algorithm
 from prismaudio.posttraining.config import Adapters, Guidance, PostTrainingConfig
 from prismaudio.posttraining.dit_policy import DiTPolicy
 from prismaudio.posttraining.route import evaluations
@@ -52,7 +52,7 @@ def cost(name: str, size: str, device: torch.device, options: argparse.Namespace
     """Of one group, the reference included."""
     run = trainer(name, size, device, options)
     clock = Clock(device, options.rounds, options.patience)
-    iteration = typical(run)
+    iteration = typical(run.algorithm, run.config)
     make = partial(sample_groups, run.policy, run.algorithm, run.config, iteration, [0])
     trajectory = make()
     items = run.update.items(trajectory, iteration, [0], run.old)
@@ -68,17 +68,15 @@ def cost(name: str, size: str, device: torch.device, options: argparse.Namespace
     }
 
 
-def typical(run: Trainer) -> int:
+def typical(algorithm: Algorithm, config: PostTrainingConfig) -> int:
     """An iteration whose window costs about the mean of many."""
-    branch = run.algorithm.branch(run.config.group)
-    costs = [evaluations(planned_route(run.algorithm, run.config, i, 0), branch) for i in range(200)]
+    branch = algorithm.branch(config.group)
+    costs = [evaluations(planned_route(algorithm, config, i, 0), branch) for i in range(200)]
     mean = sum(costs) / len(costs)
     return min(range(len(costs)), key=lambda i: abs(costs[i] - mean))
 
 
 def trainer(name: str, size: str, device: torch.device, options: argparse.Namespace) -> Trainer:
-    model = SIZES[size].generator().model
-    fill_randomly(model, torch.float32, torch.Generator(device).manual_seed(0))
     scale = options.guidance
     config = PostTrainingConfig(
         algorithm=name,
@@ -93,7 +91,13 @@ def trainer(name: str, size: str, device: torch.device, options: argparse.Namesp
         micro_batch=options.micro_batch,
         precision="bf16" if options.dtype == "bf16" else "no",
     )
-    return Trainer(DiTPolicy(model, [clip(model)], WINDOW), Unasked(), 1, config)
+    return Trainer(random_policy(SIZES[size].generator().model, device), Unasked(), 1, config)
+
+
+def random_policy(model: ConditionedDiT, device: torch.device) -> DiTPolicy:
+    """`model` with random weights on the device, and one prompt."""
+    fill_randomly(model, torch.float32, torch.Generator(device).manual_seed(0))
+    return DiTPolicy(model, [clip(model)], WINDOW)
 
 
 def clip(model: ConditionedDiT) -> ClipFeatures:

@@ -5,7 +5,7 @@ import torch
 from panels import PLAN, VIEW, Made, MadeSynchrony, film
 from small_judges import noise
 
-from prismaudio.backends.base import Unjudgeable
+from prismaudio.backends.base import Sounds, Unjudgeable
 from prismaudio.backends.embedded.interaural import InterauralJudge
 from prismaudio.backends.synchrony import OFFSETS, Synchrony
 from prismaudio.dimensions import aesthetic, semantic, spatial, temporal
@@ -162,3 +162,20 @@ def test_a_mono_true_sound_has_no_direction_to_keep():
     mono = noise(2.0)
     mono = mono._replace(samples=mono.samples[:, :1].expand(-1, 2, -1))
     assert ReferenceReward(InterauralJudge())(SOUNDS, Case(PLAN, {}, mono)).reward.isnan().all()
+
+
+def test_the_true_sound_is_heard_once_for_all_sounds():
+    heard = []
+
+    class Listening(InterauralJudge):
+        def score(self, sounds: Sounds, references: Sounds) -> torch.Tensor:
+            heard.append((len(sounds.samples), len(references.samples)))
+            return super().score(sounds, references)
+
+    together = ReferenceReward(Listening())(SOUNDS, CASE).reward
+    alone = [
+        ReferenceReward(InterauralJudge())(Sounds(one[None], SOUNDS.sample_rate), CASE).reward.item()
+        for one in SOUNDS.samples
+    ]
+    assert heard == [(3, 1)]
+    assert together.tolist() == pytest.approx(alone)

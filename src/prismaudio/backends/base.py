@@ -184,5 +184,5 @@ class SpatialJudge(Judge, Protocol):
         ...
 
     def score(self, sounds: Sounds, references: Sounds) -> Tensor:
-        """-> (B,) 0 to 1; NaN where the reference is mono or silent and has no direction to keep"""
+        """references: B, or one for all -> (B,) 0 to 1; NaN where it is mono or silent and has no direction to keep"""
         ...

@@ -190,10 +190,9 @@ def seen(case: Case, view: View) -> Frames:
 
 
 def beside(case: Case, sounds: Sounds) -> Sounds:
-    """The true sound, once for every sound."""
+    """The true sound: one, beside which all sounds stand, so that it is heard once."""
     if case.reference is None:
         raise Unjudgeable("there is no true sound to compare with; give a reference, or judge by the picture")
     if case.reference.samples.shape[1] != 2 or sounds.samples.shape[1] != 2:
         raise Unjudgeable("direction needs two channels; give stereo sound")
-    count = len(sounds.samples)
-    return Sounds(case.reference.samples.expand(count, -1, -1), case.reference.sample_rate)
+    return case.reference

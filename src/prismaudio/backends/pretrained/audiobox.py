@@ -32,11 +32,17 @@ class AudioboxJudge:
     axes = AXES
 
     def __init__(
-        self, network: Aesthetics, scales: Mapping[str, Scale], digest: str = "", windows_per_batch: int = 8
+        self,
+        network: Aesthetics,
+        scales: Mapping[str, Scale],
+        digest: str = "",
+        windows_per_batch: int | None = None,
     ) -> None:
+        """windows_per_batch: default, 8, and 1 on a processor, which several would only slow down."""
         self.network = network.eval().requires_grad_(False)
         self.scales = scales
-        self.windows_per_batch = windows_per_batch
+        on_processor = next(network.parameters()).device.type == "cpu"
+        self.windows_per_batch = windows_per_batch or (1 if on_processor else 8)
         self.versions: Mapping[str, str] = {
             "weights": digest,
             "preparation": "mono 16 kHz, sinc of 6 zeros, windows of 10 s weighed by their length",

@@ -145,23 +145,26 @@ def read(path: Path) -> Checkpoint:
 
 def build(found: Checkpoint) -> Aesthetics:
     """A network as large as these tensors say."""
-    with extra_for("Audiobox Aesthetics"):
-        from transformers import WavLMModel
-
-    class PublishedMask(WavLMModel):  # type: ignore[no-untyped-call]  # of __init_subclass__
-        """With the published idea of which frames are padding."""
-
-        def _get_feature_vector_attention_mask(
-            self, feature_vector_length: int, attention_mask: Tensor, add_adapter: bool | None = None
-        ) -> Tensor:
-            return real_frames(feature_vector_length, attention_mask)
-
-    wavlm = PublishedMask(wavlm_config(without_prefix(found.state, WAVLM)))
+    wavlm = published_wavlm(wavlm_config(without_prefix(found.state, WAVLM)))
     heads = {
         axis: head(without_prefix(found.state, f"{HEADS}{axis}."), ACTIVATIONS[found.activation])
         for axis in AXES
     }
     return Aesthetics(wavlm, heads, found.normalised)
+
+
+def published_wavlm(config: "WavLMConfig") -> "WavLMModel":
+    """WavLM with the published idea of which frames are padding."""
+    with extra_for("Audiobox Aesthetics"):
+        from transformers import WavLMModel
+
+    class PublishedMask(WavLMModel):  # type: ignore[no-untyped-call]  # of __init_subclass__
+        def _get_feature_vector_attention_mask(
+            self, feature_vector_length: int, attention_mask: Tensor, add_adapter: bool | None = None
+        ) -> Tensor:
+            return real_frames(feature_vector_length, attention_mask)
+
+    return PublishedMask(config)
 
 
 def head(state: Mapping[str, Tensor], activation: type[nn.Module]) -> nn.Sequential:
