@@ -14,7 +14,7 @@ import torch
 import typer
 
 from experiments.arms import SIZES, Arm, Result, run_arms
-from experiments.curves import seconds, seconds_to
+from experiments.curves import examined_at, seconds, seconds_to
 from experiments.measures import MEASURES, ahead
 from experiments.pictures import draw_alarm, draw_changes, draw_rewards
 from prismaudio.dimensions.plan import DIMENSIONS
@@ -156,10 +156,12 @@ def table(results: Sequence[Result]) -> list[str]:
 
 
 def costs(results: Sequence[Result]) -> list[str]:
-    """What an arm cost, and how long it took to the held-out reward that each arm ended with."""
+    """What an arm cost, and how long it took to the held-out reward that each arm ended with, as the first weighs it."""
+    weights = results[0].settings.training.rewards
     rows = [["arm", "s/iteration", "evaluations/sound", *(f"s to end of {r.name}" for r in results)]]
     for result in results:
-        reached = [seconds_to(result, other.examinations[-1]["reward"]) for other in results]
+        ends = [examined_at(other, weights)[-1][1] for other in results]
+        reached = [seconds_to(result, end, weights) for end in ends]
         rows.append(
             [
                 result.name,

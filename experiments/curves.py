@@ -1,11 +1,12 @@
 """How a run went: rewards and what they cost, over iterations, and when a reward was reached."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from experiments.arms import Result
+from experiments.measures import weighted
 
 SMOOTHED = 5  # iterations whose mean is taken
 
@@ -39,16 +40,20 @@ def smoothed(values: Sequence[float]) -> list[float]:
     return [float(np.nanmean(values[max(0, k + 1 - SMOOTHED) : k + 1])) for k in range(len(values))]
 
 
-def examined_at(result: Result) -> list[tuple[int, float]]:
-    """(iteration, weighted reward of the held-out scenes), rising in iterations from 0"""
-    return [(int(seen["iteration"]), seen["reward"]) for seen in result.examinations]
+def examined_at(result: Result, weights: Mapping[str, float] | None = None) -> list[tuple[int, float]]:
+    """(iteration, weighted reward of the held-out scenes), rising in iterations from 0; default: the arm's weights"""
+    weights = weights or result.settings.training.rewards
+    return [
+        (int(seen["iteration"]), weighted({"rewards": seen}, {k: w for k, w in weights.items() if w}))
+        for seen in result.examinations
+    ]
 
 
-def seconds_to(result: Result, reward: float) -> float | None:
+def seconds_to(result: Result, reward: float, weights: Mapping[str, float]) -> float | None:
     """When held-out scenes had this reward, straight between examinations; None if they never had."""
     taken = [0.0, *np.cumsum(seconds(result))]
     before: tuple[float, float] | None = None
-    for iteration, seen in examined_at(result):
+    for iteration, seen in examined_at(result, weights):
         now = (float(taken[iteration]), seen)
         if seen >= reward:
             return (

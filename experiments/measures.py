@@ -77,9 +77,10 @@ def ahead(ours: Sequence[Record], theirs: Sequence[Record], weights: Mapping[str
 
 
 def weighted(scene: Record, weights: Mapping[str, float]) -> float:
-    """The weighted mean of the rewards of a scene."""
+    """The weighted mean of the rewards of a scene; NaN if it has none, as a silent one."""
     given = {name: scene["rewards"][name] for name in weights if not math.isnan(scene["rewards"][name])}
-    return sum(weights[name] * value for name, value in given.items()) / sum(weights[name] for name in given)
+    share = sum(weights[name] for name in given)
+    return sum(weights[name] * value for name, value in given.items()) / share if share else math.nan
 
 
 def read(run: Path, iteration: int) -> list[Record]:

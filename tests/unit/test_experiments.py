@@ -8,7 +8,7 @@ import pytest
 from experiments.__main__ import EXPERIMENTS, costs, standing, table
 from experiments.arms import COMMON, SIZES, Result, gathered
 from experiments.curves import total
-from experiments.measures import MEASURES, changes, onset_f1
+from experiments.measures import MEASURES, changes, onset_f1, weighted
 from experiments.pictures import draw_alarm, draw_changes, draw_rewards
 
 from prismaudio.posttraining.settings import RunConfig, read_settings
@@ -112,6 +112,11 @@ def test_the_first_arm_is_ahead_by_what_was_planted(results: list[Result]):
     share = weights["semantic"] / sum(weight for name, weight in weights.items() if name != "spatial")
     (line,) = standing(results)
     assert line.startswith(f"quick after 8 s, slow after 20 s: held-out reward {0.05 * share:+.4f} [")
+
+
+def test_a_silent_scene_has_no_reward():
+    silent = {"rewards": dict.fromkeys(REWARDS, float("nan"))}
+    assert np.isnan(weighted(silent, dict.fromkeys(REWARDS, 1.0)))
 
 
 def test_pictures_are_drawn(results: list[Result], tmp_path: Path):
