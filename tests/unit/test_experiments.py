@@ -43,7 +43,14 @@ def run(folder: Path, better: float, seconds: float) -> Result:
         place.mkdir(parents=True)
         (place / "scenes.json").write_text(json.dumps(scenes(better * share)))
     seen = [
-        {"iteration": n, "reward": 0.5 + better * n, "gold": 0.5, "fd": 100.0 + n, "alarm": []}
+        {
+            "iteration": n,
+            "reward": 0.5 + better * n,
+            **dict.fromkeys(REWARDS, 0.5 + better * n),
+            "gold": 0.5,
+            "fd": 100.0 + n,
+            "alarm": [],
+        }
         for n in (0, 4)
     ]
     log = [
