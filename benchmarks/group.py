@@ -15,18 +15,15 @@ Examples:
 import argparse
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from benchmarks.clock import Clock, Timing
 from benchmarks.group_report import Report, Settings, Whole
 from benchmarks.group_system import Group
 from benchmarks.output import say, show, write
-from benchmarks.published_system import SIZES
+from benchmarks.posttraining import NUMBERS, group_parser
 from prismaudio.dimensions.plan import DIMENSIONS
 from prismaudio.generation.engine import choose_engine
-
-NUMBERS = ("float32", "bf16")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -92,30 +89,16 @@ class Kept:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.group",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--size", choices=list(SIZES), help="default: published on CUDA, else small")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
-    parser.add_argument("--dtype", default="float32", choices=NUMBERS, help="of the sampler's arithmetic")
+    parser = group_parser("group", __doc__, patience=2)
     parser.add_argument(
         "--judges-dtype", default="float32", choices=NUMBERS, help="of the codec's and judges'"
     )
-    parser.add_argument("--group", type=int, default=16, help="sounds; default: 16")
-    parser.add_argument("--steps", type=int, default=24, help="of the sampler; default: 24")
     parser.add_argument("--together", type=int, help="sounds decoded at a time; default: as in a run")
     parser.add_argument(
         "--tail",
         action="store_true",
         help="also sample with second-order steps after the noisy ones (MixGRPO-Flash)",
     )
-    parser.add_argument("--rounds", type=int, default=3, help="timed at most; the median is reported")
-    parser.add_argument(
-        "--patience", type=float, default=2, help="no further round begins after so many seconds"
-    )
-    parser.add_argument("--out", type=Path, help="also write the figures as JSON")
     return parser
 
 

@@ -31,6 +31,7 @@ from prismaudio.posttraining.sampling import planned_route, sample_groups
 from prismaudio.posttraining.trainer import Trainer
 
 VIDEO, TEXT, SYNC = 36, 160, 216  # tokens of 9 s
+NUMBERS = ("float32", "bf16")
 HEADINGS = ("algorithm", "guidance", "evaluations", "make s", "cpu s", "learn s", "cpu s", "GiB")
 
 
@@ -131,25 +132,31 @@ def words(row: dict[str, Any]) -> list[str]:
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.posttraining",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--size", choices=list(SIZES), help="default: published on CUDA, else small")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
-    parser.add_argument("--dtype", default="float32", choices=["float32", "bf16"], help="of the arithmetic")
+    parser = group_parser("posttraining", __doc__, patience=30)
     parser.add_argument(
         "--algorithms", nargs="+", choices=list(ALGORITHMS), default=["fast-grpo", "flow-grpo"]
     )
     parser.add_argument("--guidance", type=float, default=5.0, help="1 costs half; default: 5")
-    parser.add_argument("--group", type=int, default=16, help="sounds per prompt; default: 16")
-    parser.add_argument("--steps", type=int, default=24, help="of the sampler; default: 24")
     parser.add_argument("--micro-batch", type=int, default=16, help="sounds per backward pass; default: 16")
     parser.add_argument("--adapters", action="store_true", help="train low-rank adapters, not the whole")
-    parser.add_argument("--rounds", type=int, default=3, help="warm rounds at most; the median is reported")
+    return parser
+
+
+def group_parser(name: str, description: str | None, patience: float) -> argparse.ArgumentParser:
+    """The options of all benchmarks of one group of sounds."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m benchmarks.{name}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--size", choices=list(SIZES), help="default: published on CUDA, else small")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
+    parser.add_argument("--dtype", default="float32", choices=NUMBERS, help="of the transformer's arithmetic")
+    parser.add_argument("--group", type=int, default=16, help="sounds of the prompt; default: 16")
+    parser.add_argument("--steps", type=int, default=24, help="of the sampler; default: 24")
+    parser.add_argument("--rounds", type=int, default=3, help="timed at most; the median is reported")
     parser.add_argument(
-        "--patience", type=float, default=30, help="no further round begins after so many seconds"
+        "--patience", type=float, default=patience, help="no further round begins after so many seconds"
     )
     parser.add_argument("--out", type=Path, help="also write the figures as JSON")
     return parser

@@ -176,7 +176,7 @@ def costs(results: Sequence[Result]) -> list[str]:
 def standing(results: Sequence[Result]) -> list[str]:
     """How far the first arm is ahead of each other one at the end, and what both took."""
     first, lines = results[0], []
-    weights = {name: weight for name, weight in first.settings.training.rewards.items() if weight}
+    weights = first.settings.training.rewards
     for other in results[1:]:
         found = ahead(first.last, other.last, weights)
         took = (

@@ -1,27 +1,20 @@
 """How a run went: rewards and what they cost, over iterations, and when a reward was reached."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from experiments.arms import Result
 from experiments.measures import weighted
+from prismaudio.dimensions.plan import DIMENSIONS
 
 SMOOTHED = 5  # iterations whose mean is taken
 
 
 def total(result: Result) -> list[float]:
     """The weighted mean of the rewards at every iteration, of those that could be given."""
-    weights = {name: weight for name, weight in result.settings.training.rewards.items() if weight}
-    means = []
-    for line in result.rewards:
-        given = {name: line[f"{name}/mean"] for name in weights if not math.isnan(line[f"{name}/mean"])}
-        scale = sum(weights[name] for name in given)
-        means.append(
-            sum(weights[name] * value for name, value in given.items()) / scale if scale else math.nan
-        )
-    return means
+    weights = result.settings.training.rewards
+    return [weighted({name: line[f"{name}/mean"] for name in DIMENSIONS}, weights) for line in result.rewards]
 
 
 def seconds(result: Result) -> list[float]:
@@ -43,10 +36,7 @@ def smoothed(values: Sequence[float]) -> list[float]:
 def examined_at(result: Result, weights: Mapping[str, float] | None = None) -> list[tuple[int, float]]:
     """(iteration, weighted reward of the held-out scenes), rising in iterations from 0; default: the arm's weights"""
     weights = weights or result.settings.training.rewards
-    return [
-        (int(seen["iteration"]), weighted({"rewards": seen}, {k: w for k, w in weights.items() if w}))
-        for seen in result.examinations
-    ]
+    return [(int(seen["iteration"]), weighted(seen, weights)) for seen in result.examinations]
 
 
 def seconds_to(result: Result, reward: float, weights: Mapping[str, float]) -> float | None:

@@ -4,14 +4,15 @@ The truth of the stage comes first, which no judge can game; then what the judge
 """
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from prismaudio.dimensions.plan import DIMENSIONS
+from prismaudio.dimensions.scoring import Weights, total
 from prismaudio.evaluation.metrics.bootstrap import Interval
 from prismaudio.evaluation.metrics.onsets import Matches
 from prismaudio.evaluation.metrics.paired import Chosen, holm, paired_means, paired_statistics
@@ -72,15 +73,14 @@ class Change(NamedTuple):
 
 def ahead(ours: Sequence[Record], theirs: Sequence[Record], weights: Mapping[str, float]) -> Interval:
     """By how much our weighted reward is above theirs, over the same scenes; of the rewards that could be given."""
-    first, second = ([weighted(scene, weights) for scene in scenes] for scenes in (theirs, ours))
+    first, second = ([weighted(scene["rewards"], weights) for scene in scenes] for scenes in (theirs, ours))
     return paired_means(first, second, ROUNDS).interval
 
 
-def weighted(scene: Record, weights: Mapping[str, float]) -> float:
-    """The weighted mean of the rewards of a scene; NaN if it has none, as a silent one."""
-    given = {name: scene["rewards"][name] for name in weights if not math.isnan(scene["rewards"][name])}
-    share = sum(weights[name] for name in given)
-    return sum(weights[name] * value for name, value in given.items()) / share if share else math.nan
+def weighted(rewards: Mapping[str, float], weights: Mapping[str, float]) -> float:
+    """The weighted mean of the rewards that could be given; NaN if none could, as of a silent scene."""
+    given = torch.tensor([rewards[name] for name in DIMENSIONS], dtype=torch.float64)
+    return float(total(given, Weights(**weights)))
 
 
 def read(run: Path, iteration: int) -> list[Record]:

@@ -122,7 +122,7 @@ def test_the_first_arm_is_ahead_by_what_was_planted(results: list[Result]):
 
 
 def test_a_silent_scene_has_no_reward():
-    silent = {"rewards": dict.fromkeys(REWARDS, float("nan"))}
+    silent = dict.fromkeys(REWARDS, float("nan"))
     assert np.isnan(weighted(silent, dict.fromkeys(REWARDS, 1.0)))
 
 

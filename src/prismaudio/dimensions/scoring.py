@@ -85,6 +85,11 @@ class Panel:
     scaling: Scaling = "unit"  # by which the rewards are read
 
     @property
+    def present(self) -> list[Reward]:
+        """Of the dimensions that somebody judges."""
+        return [member for member in self.members.values() if not isinstance(member, NotAvailable)]
+
+    @property
     def names(self) -> dict[str, str]:
         """Dimension -> who judges it, or "n/a: reason"."""
         return {
@@ -95,14 +100,12 @@ class Panel:
     @property
     def versions(self) -> dict[str, dict[str, str]]:
         """Judge -> what its opinions rest on."""
-        present = [member for member in self.members.values() if not isinstance(member, NotAvailable)]
-        return {judge.name: dict(judge.versions) for member in present for judge in member.judges}
+        return {judge.name: dict(judge.versions) for member in self.present for judge in member.judges}
 
     @property
     def views(self) -> tuple[View, ...]:
         """All in which somebody wants to see the film, each once."""
-        present = [member for member in self.members.values() if not isinstance(member, NotAvailable)]
-        return tuple(dict.fromkeys(view for member in present for view in member.views))
+        return tuple(dict.fromkeys(view for member in self.present for view in member.views))
 
     @torch.no_grad()
     def judge(self, sounds: Sounds, case: Case) -> Verdict:

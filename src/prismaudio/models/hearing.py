@@ -3,6 +3,7 @@
 Shapes: B sounds, N samples at 44.1 kHz, M mel bands, K frames at 100 Hz, T steps of 46 ms.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -11,7 +12,7 @@ from einops import reduce
 from torch import Tensor
 
 from prismaudio.models.spectral import log_mel, mel_filters, stft
-from prismaudio.models.stereo import analyse
+from prismaudio.models.stereo import LEVEL_UNIT_DB, analyse
 
 SAMPLE_RATE = 44_100
 FRAME_RATE = 100  # mel frames a second
@@ -52,9 +53,13 @@ def heard_azimuth(samples: Tensor) -> tuple[Tensor, Tensor]:
     image = analyse(spectrum, SAMPLE_RATE, STEREO_FRAMES)
     power = reduce(spectrum.abs() ** 2, "b ear f (t k) -> ear b t", "sum", k=STEREO_FRAMES)
     left, right = power.clamp(min=1e-12)
-    level = 10 * torch.log10(right / left) / 12.0
-    azimuth = (level.clamp(-1, 1) + image.delay[:, 0].clamp(-1, 1)) / 2
-    return azimuth, left + right
+    return combined_azimuth(left, right, image.delay[:, 0]), left + right
+
+
+def combined_azimuth(left: Tensor, right: Tensor, delay: Tensor) -> Tensor:
+    """Powers of the ears and delay in units of the far right -> azimuth in [-1, 1]; all (B, T)"""
+    level = 10 * torch.log10(right.clamp(min=1e-12) / left.clamp(min=1e-12)) / LEVEL_UNIT_DB
+    return (level.clamp(-1, 1) + delay.clamp(-1, 1)) / 2
 
 
 def overload_marks(samples: Tensor) -> Tensor:
@@ -62,7 +67,12 @@ def overload_marks(samples: Tensor) -> Tensor:
     level = samples.abs().flatten(1)
     peak = level.amax(dim=1)
     rms = level.square().mean(dim=1).sqrt()
-    crest = torch.log10(peak / rms.clamp(min=SILENT)) - 1
     near = [(level > share * peak[:, None]).float().mean(dim=1) for share in NEAR_PEAK]
-    marks = torch.stack([crest, *(torch.log10(share + 1e-6) / 3 + 1 for share in near)], dim=1)
+    marks = marks_of(peak / rms.clamp(min=SILENT), near)
     return torch.where(peak[:, None] < SILENT, 0.0, marks)
+
+
+def marks_of(crest: Tensor, near: Sequence[Tensor]) -> Tensor:
+    """Peak over RMS, and the share of samples near the peak for each of `NEAR_PEAK`, (B,) each -> (B, 4)"""
+    shares = (torch.log10(share + 1e-6) / 3 + 1 for share in near)
+    return torch.stack([torch.log10(crest) - 1, *shares], dim=1)

@@ -6,6 +6,7 @@ embedded judges ask for: energy by mel band, and direction. `tests/unit/test_ske
 Shapes: B sounds, C latent channels, T latent frames (46 ms), M mel bands, K spectral frames, S stereo bands.
 """
 
+import math
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -14,9 +15,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from prismaudio.models import sound_classifier
-from prismaudio.models.hearing import FRAME_RATE, MEL_BANDS, NEAR_PEAK, SIZE, Heard
+from prismaudio.models.hearing import (
+    FRAME_RATE,
+    MEL_BANDS,
+    NEAR_PEAK,
+    SIZE,
+    Heard,
+    combined_azimuth,
+    marks_of,
+)
 from prismaudio.models.mel_codec import FRAME_HOP, FRAMES_PER_LATENT, WINDOW, MelStereoCodec
-from prismaudio.models.spectral import MAGNITUDE_FLOOR, frames_to_latents, mel_filters
+from prismaudio.models.spectral import MAGNITUDE_FLOOR, frames_to_latents, log_mel, mel_filters
 from prismaudio.models.stereo import LEVEL_UNIT_DB, StereoImage, band_of_bins
 
 LEVEL = -23.0  # dB of full scale, mean power: judges hear sounds about as loud as they are normalised to
@@ -36,15 +45,13 @@ def sketch(codec: MelStereoCodec, latents: Tensor) -> Sketch:
     """latents: (B, C, T) normalised -> what is heard of them; each as if it were alone"""
     learned, image = codec.split(latents)
     mel = codec.vae.decode(learned).float()
-    mel = levelled(mel.clamp(min=_floor()), codec)
+    mel = levelled(mel.clamp(min=math.log(MAGNITUDE_FLOOR)), codec)
     power = torch.exp(2 * mel)
     left, right = ears(power, image, codec)
-    level = 10 * torch.log10(right.clamp(min=1e-12) / left.clamp(min=1e-12)) / LEVEL_UNIT_DB
-    azimuth = (level.clamp(-1, 1) + image.delay[:, 0].clamp(-1, 1)) / 2
     frames = mel.shape[-1] * FRAME_HOP * FRAME_RATE // codec.sample_rate + 1
     heard = Heard(
         mel=at_rate(regrouped(power, codec, MEL_BANDS, SIZE), frames, codec.sample_rate),
-        azimuth=azimuth,
+        azimuth=combined_azimuth(left, right, image.delay[:, 0]),
         energy=left + right,
         marks=overload_marks(_bandwidths(codec.mel_bands, codec.sample_rate).to(power) @ power),
     )
@@ -73,7 +80,7 @@ def levelled(mel: Tensor, codec: MelStereoCodec) -> Tensor:
     """(B, M, K) nats -> the same at one mean power, as loudness normalisation would have it"""
     power = (torch.exp(2 * mel) * _bandwidths(codec.mel_bands, codec.sample_rate)[:, None]).sum(dim=1)
     present = 10 * torch.log10(power.mean(dim=-1).clamp(min=1e-12))
-    gain = (LEVEL - present) / 20 * torch.log(torch.tensor(10.0))
+    gain = (LEVEL - present) / 20 * math.log(10)
     return mel + gain[:, None, None]
 
 
@@ -88,8 +95,7 @@ def ears(power: Tensor, image: StereoImage, codec: MelStereoCodec) -> tuple[Tens
 
 def regrouped(power: Tensor, codec: MelStereoCodec, bands: int, size: int) -> Tensor:
     """power: (B, M, K) of the codec's mel bands -> (B, bands, K) nats of other mel bands over the same spectrum"""
-    matrix = _regrouping(codec.mel_bands, bands, size, codec.sample_rate).to(power)
-    return 0.5 * torch.log((matrix @ power).clamp(min=MAGNITUDE_FLOOR**2))
+    return log_mel(power, _regrouping(codec.mel_bands, bands, size, codec.sample_rate))
 
 
 def at_rate(mel: Tensor, frames: int, sample_rate: int) -> Tensor:
@@ -108,14 +114,9 @@ def overload_marks(power: Tensor) -> Tensor:
     deviation = power.clamp(min=1e-12).sqrt()
     peak = PEAK * deviation.amax(dim=1, keepdim=True)
     rms = power.mean(dim=1).clamp(min=1e-12).sqrt()
-    crest = torch.log10(peak[:, 0] / rms) - 1
     least = 1 / (2 * FRAME_HOP * power.shape[1])  # the peak itself
     near = [torch.erfc(share * peak / deviation / 2**0.5).mean(dim=1).clamp(min=least) for share in NEAR_PEAK]
-    return torch.stack([crest, *(torch.log10(share + 1e-6) / 3 + 1 for share in near)], dim=1)
-
-
-def _floor() -> float:
-    return float(torch.log(torch.tensor(MAGNITUDE_FLOOR)))
+    return marks_of(peak[:, 0] / rms, near)
 
 
 @lru_cache(maxsize=4)

@@ -42,13 +42,29 @@ class PanelListener:
 
     def __call__(self, sounds: Sequence[Audio], prompts: Sequence[int]) -> Tensor:
         """-> (N, 4); sounds are cut to the length of their prompt's plan"""
-        rewards = torch.full((len(sounds), len(DIMENSIONS)), torch.nan)
-        for prompt in dict.fromkeys(prompts):
-            members = [number for number, other in enumerate(prompts) if other == prompt]
-            case = self.case(prompt)
-            heard = Sounds.together([fit_length(sounds[n], case.plan.duration) for n in members])
-            rewards[members] = self.panel.judge(heard, case).rewards
-        return rewards
+
+        def played(members: Sequence[int], seconds: float) -> Sounds:
+            return Sounds.together([fit_length(sounds[number], seconds) for number in members])
+
+        return judged(self.panel, self.case, prompts, played)
+
+
+def judged(
+    panel: Panel,
+    case_of: Callable[[int], Case],
+    prompts: Sequence[int],
+    sounds_of: Callable[[Sequence[int], float], Sounds],
+) -> Tensor:
+    """-> (N, 4): the sounds of a prompt together, beside its case.
+
+    prompts: of every sound. sounds_of: those of these numbers, as long as the plan's seconds.
+    """
+    rewards = torch.full((len(prompts), len(DIMENSIONS)), torch.nan)
+    for prompt in dict.fromkeys(prompts):
+        members = [number for number, other in enumerate(prompts) if other == prompt]
+        case = case_of(prompt)
+        rewards[members] = panel.judge(sounds_of(members, case.plan.duration), case).rewards
+    return rewards
 
 
 def check_rewards(weights: Mapping[str, float]) -> dict[str, float]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from prismaudio.backends.availability import NotAvailable
 from prismaudio.backends.base import Sounds
 from prismaudio.dimensions.plan import DIMENSIONS
 from prismaudio.dimensions.rewards import Case
@@ -18,7 +17,8 @@ from prismaudio.errors import PrismAudioError
 from prismaudio.models.codec import Codec
 from prismaudio.models.hearing import FRAME_RATE
 from prismaudio.models.mel_codec import MelStereoCodec
-from prismaudio.models.sketch import Sketch, shortened, sketch
+from prismaudio.models.sketch import shortened, sketch
+from prismaudio.posttraining.panel_listener import judged
 
 
 class CannotSketch(PrismAudioError):
@@ -40,16 +40,12 @@ class Sketched:
     @torch.no_grad()
     def __call__(self, latents: Tensor, prompts: Sequence[int]) -> Tensor:
         """latents: (N, C, T) -> (N, 4); sounds end with their prompt's plan"""
-        rewards = torch.full((len(latents), len(DIMENSIONS)), torch.nan)
-        for prompt in dict.fromkeys(prompts):
-            members = [number for number, other in enumerate(prompts) if other == prompt]
-            case = self.case(prompt)
-            seen = shortened(sketch(self.codec, latents[members]), self.codec, case.plan.duration)
-            rewards[members] = self.panel.judge(self._sounds(seen), case).rewards
-        return rewards
 
-    def _sounds(self, seen: Sketch) -> Sounds:
-        return Sounds(seen.envelope, FRAME_RATE, seen)
+        def sketched(members: Sequence[int], seconds: float) -> Sounds:
+            seen = shortened(sketch(self.codec, latents[members]), self.codec, seconds)
+            return Sounds(seen.envelope, FRAME_RATE, seen)
+
+        return judged(self.panel, self.case, prompts, sketched)
 
 
 def check_sketching(codec: Codec, panel: Panel) -> MelStereoCodec:
@@ -58,8 +54,7 @@ def check_sketching(codec: Codec, panel: Panel) -> MelStereoCodec:
         raise CannotSketch(
             "only sounds of the embedded codec can be judged without being played; set judging.by=sound"
         )
-    present = [member for member in panel.members.values() if not isinstance(member, NotAvailable)]
-    for judge in (judge for member in present for judge in member.judges):
+    for judge in (judge for member in panel.present for judge in member.judges):
         if not getattr(judge, "hears_sketches", False):
             raise CannotSketch(
                 f"{judge.name} must hear sounds played; set judging.by=sound, or choose embedded judges"

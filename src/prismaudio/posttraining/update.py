@@ -136,7 +136,7 @@ class Update:
         return loss, divergence(v - away, items, self.config.reference_measure)
 
     def _objective(self, v: Tensor, items: StepItems | MatchItems, advantages: Tensor) -> Loss:
-        """The first of one update learns from the policy that made the sounds: its ratio is 1, and not nearly.
+        """A single update learns from the policy that made the sounds: its ratio is 1, and not nearly.
 
         Rounding alone can be more than the clip: then half of the items would teach nothing. It is still measured.
         """
