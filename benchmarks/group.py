@@ -9,7 +9,7 @@ Examples:
   python -m benchmarks.group                                       small networks where there is no CUDA, else published
   python -m benchmarks.group --size published --device cuda --dtype bf16 --out group.json
   python -m benchmarks.group --size published --dtype bf16 --judges-dtype bf16 --together 1 --rounds 1
-  python -m benchmarks.group --tail                                also with a path that ends in fewer steps
+  python -m benchmarks.group --every-step                          also without the tail of the preset
 """
 
 import argparse
@@ -95,9 +95,9 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--together", type=int, help="sounds decoded at a time; default: as in a run")
     parser.add_argument(
-        "--tail",
+        "--every-step",
         action="store_true",
-        help="also sample with second-order steps after the noisy ones (MixGRPO-Flash)",
+        help="also sample by every step of the schedule; the preset takes fewer after the noisy ones",
     )
     return parser
 

@@ -43,7 +43,6 @@ from prismaudio.posttraining.config import PostTrainingConfig
 from prismaudio.posttraining.dit_policy import DiTPolicy
 from prismaudio.posttraining.heard import Heard
 from prismaudio.posttraining.rollout import Trajectory
-from prismaudio.posttraining.route import Tail
 from prismaudio.posttraining.run import TOGETHER, TOGETHER_ON_CPU
 from prismaudio.posttraining.sampling import in_precision, sample_groups
 from prismaudio.posttraining.settings import RunConfig, preset_file
@@ -66,7 +65,7 @@ class Group:
     judges: Judges
     half: bool  # whether codec and judges compute in bfloat16
     crw: Geometry
-    tail: bool
+    every_step: bool
 
     @classmethod
     def make(cls, size: str, device: torch.device, options: argparse.Namespace) -> "Group":
@@ -85,15 +84,15 @@ class Group:
             make_judges(sizes, device),
             options.judges_dtype == "bf16",
             sizes.crw,
-            options.tail,
+            options.every_step,
         )
 
     @cached_property
     def algorithms(self) -> dict[str, Algorithm]:
         """Ways to make the group; the last one's sounds are judged."""
         preset = chosen_algorithm(self.config)
-        with_tail = {"sampling with a tail": replace(preset, tail=Tail())} if self.tail else {}
-        return with_tail | {"sampling": preset}
+        whole = {"sampling by every step": replace(preset, tail=None)} if self.every_step else {}
+        return whole | {"sampling": preset}
 
     @cached_property
     def branch(self) -> int:

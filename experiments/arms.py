@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from experiments.ends import End, end_of
 from experiments.measures import Change, Record, changes, examined, read
 from prismaudio.posttraining.run import TIMES, post_train
 from prismaudio.posttraining.settings import RunConfig, read_settings
@@ -46,9 +47,10 @@ class Result(NamedTuple):
     rewards: list[dict[str, float]]  # a line per iteration
     seconds: list[dict[str, float]]  # likewise
     examinations: list[dict[str, Any]]
-    changes: dict[str, Change]  # from the start model to the last examination
+    changes: dict[str, Change]  # from the start model to the end
+    distances: tuple[float, float]  # to true sounds, at the start and at the end
     alarms: dict[int, list[str]]  # iteration -> why
-    last: list[Record]  # scenes of the last examination
+    last: list[Record]  # scenes of the end
 
     def record(self) -> dict[str, Any]:
         """For a JSON file."""
@@ -58,12 +60,14 @@ class Result(NamedTuple):
             "rewards": self.rewards,
             "seconds": self.seconds,
             "examinations": self.examinations,
+            "scenes": len(self.last),
             "changes": {name: change._asdict() for name, change in self.changes.items()},
+            "distances": self.distances,
             "alarms": self.alarms,
         }
 
 
-def run_arms(
+def run_arms(  # noqa: PLR0913  # an experiment and its surroundings
     arms: Sequence[Arm],
     size: str,
     folder: Path,
@@ -71,8 +75,12 @@ def run_arms(
     overrides: Sequence[str],
     device: str,
     say: Callable[[str], None],
+    scenes: int | None = None,
 ) -> list[Result]:
-    """Each in a folder of its own, which it goes on from if it was interrupted; `pool` holds the prompts of all."""
+    """Each in a folder of its own, which it goes on from if it was interrupted; `pool` holds the prompts of all.
+
+    scenes: held-out ones on which starts and ends are compared; None: those of examinations.
+    """
     corpus, results = Corpus.load(), []
     for arm in arms:
         given = [*COMMON, *SIZES[size], *arm.changes, *overrides]
@@ -81,24 +89,35 @@ def run_arms(
         start = time.perf_counter()
         post_train(config, folder / arm.name, corpus, pool=pool, device=device, say=say)
         say(f"arm {arm.name} took {time.perf_counter() - start:.0f} s")
-        results.append(gathered(arm.name, config, folder / arm.name))
+        ends = None
+        if scenes is not None:
+            kept = folder / arm.name / "ends" / str(scenes)
+            ends = (
+                end_of(config.model, config, scenes, kept / "start.json", pool, device, say),
+                end_of(folder / arm.name / "weights", config, scenes, kept / "end.json", pool, device, say),
+            )
+        results.append(gathered(arm.name, config, folder / arm.name, ends))
     return results
 
 
-def gathered(name: str, config: RunConfig, run: Path) -> Result:
-    """From the files of a finished run."""
-    done = examined(run)
-    first, last = read(run, done[0]), read(run, done[-1])
+def gathered(name: str, config: RunConfig, run: Path, ends: tuple[End, End] | None = None) -> Result:
+    """From the files of a finished run. ends: its start and its end on other scenes than those of its examinations"""
     evaluations = lines(run / "evaluations.jsonl")
+    done = examined(run)
+    first, last = ends or (
+        End(read(run, done[0]), evaluations[0]["fd"]),
+        End(read(run, done[-1]), evaluations[-1]["fd"]),
+    )
     return Result(
         name=name,
         settings=config,
         rewards=[figures(line) for line in lines(run / "log.jsonl")],
         seconds=lines(run / TIMES),
         examinations=evaluations,
-        changes=changes(first, last),
+        changes=changes(first.scenes, last.scenes),
+        distances=(first.distance, last.distance),
         alarms={int(seen["iteration"]): seen["alarm"] for seen in evaluations if seen["alarm"]},
-        last=last,
+        last=last.scenes,
     )
 
 

@@ -1,5 +1,7 @@
 """Every judge of every panel, small and untrained, behind its reader: 0 to 1, alone as in company, equal each time."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from panels import PLAN, embedded_in, film, judge_files
@@ -15,6 +17,7 @@ from small_judges import (
 )
 
 from prismaudio.backends.base import Sounds
+from prismaudio.backends.pretrained.synchformer import SynchformerEncoder
 from prismaudio.dimensions.plan import DIMENSIONS
 from prismaudio.dimensions.rewards import Case
 from prismaudio.dimensions.scoring import Panel
@@ -104,3 +107,16 @@ def test_the_published_scaling_is_in_its_own_ranges(published: dict[str, str], s
     torch.testing.assert_close(aesthetic, (points[0] + points[1] - points[2] + points[3]) / 40)
     squared = (1e3 * raw["spatial.gcc_off"]).square()  # nan for what one ear alone hears
     torch.testing.assert_close(spatial, -2.5 * squared, equal_nan=True)
+
+
+def test_a_film_that_was_seen_is_not_looked_at_again_by_another_panel(
+    published: dict[str, str], sounds: Sounds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Training judges hundreds of films by turns, more than memory holds, and may be gone on with."""
+    judges = Judges(**{**dict.fromkeys(DIMENSIONS, "off"), "temporal": published["temporal"]})
+    first, second = choose_panel(judges, films=tmp_path), choose_panel(judges, films=tmp_path)
+    case = case_of(first, open_film(film(SECONDS, 25, 160, 120)), PLAN, SECONDS)
+    seen = first.judge(sounds, case).rewards
+    monkeypatch.setattr(SynchformerEncoder, "encode", lambda *_: pytest.fail("looked at again"))
+    assert torch.equal(second.judge(sounds, case).rewards[:, 1], seen[:, 1])
+    assert not seen[:, 1].isnan().any()

@@ -148,12 +148,24 @@ def test_an_examination_that_was_not_saved_is_made_again(tmp_path: Path):
     assert [line["near"] for line in lines] == [figures["near"] for figures in other.figures]
 
 
+def test_scenes_that_nobody_could_judge_have_no_reward_and_end_nothing(tmp_path: Path):
+    class Silent(Points):
+        def listener(self, sounds: Sequence[Audio], prompts: Sequence[int]) -> Tensor:
+            return torch.full((len(sounds), 2), torch.nan)
+
+    run, examiner, _, said = parts(tmp_path, AlarmConfig(stop=True), 99, Silent())
+    run.run(tmp_path, overseer=examiner)
+    assert run.iteration == 12
+    assert all(point.reward != point.reward for point in examiner.history)
+    assert said == []
+
+
 def test_examinations_are_of_the_average_and_change_nothing(tmp_path: Path):
     run, _, _, _ = parts(tmp_path, AlarmConfig())
     run.iterate()
     before = {name: value.clone() for name, value in run.policy.state_dict().items()}
-    together = sounded(run.policy, run, HELD_OUT, together=16)
-    torch.testing.assert_close(sounded(run.policy, run, HELD_OUT, together=1), together)
+    together = sounded(run.policy, run.config, HELD_OUT, together=16)
+    torch.testing.assert_close(sounded(run.policy, run.config, HELD_OUT, together=1), together)
     assert all(torch.equal(value, before[name]) for name, value in run.policy.state_dict().items())
     first, second, kept = (
         Examiner(Points(), HELD_OUT, Falling(9), tmp_path, ExaminationConfig(), AlarmConfig(), keep=Kept(), say=print)  # type: ignore[arg-type]

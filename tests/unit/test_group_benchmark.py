@@ -60,13 +60,25 @@ def test_the_judges_have_the_published_shapes():
 def figures(tmp_path_factory: pytest.TempPathFactory) -> dict:
     """The benchmark from end to end, on the smallest networks."""
     out = tmp_path_factory.mktemp("group") / "group.json"
-    shrunk = ["--size", "tiny", "--device", "cpu", "--group", "4", "--steps", "8", "--rounds", "1", "--tail"]
+    shrunk = [
+        "--size",
+        "tiny",
+        "--device",
+        "cpu",
+        "--group",
+        "4",
+        "--steps",
+        "8",
+        "--rounds",
+        "1",
+        "--every-step",
+    ]
     benchmark.main([*shrunk, "--out", str(out)])
     return json.loads(out.read_text())
 
 
 def test_every_part_of_the_group_is_measured_and_every_sound_is_judged(figures: dict):
-    assert list(figures["measured"]) == ["sampling with a tail", *PARTS]
+    assert list(figures["measured"]) == ["sampling by every step", *PARTS]
     assert all(part["seconds"] > 0 and part["peak_memory"] > 0 for part in figures["measured"].values())
     assert figures["without a reward"] == {}
     passes = [f"{name} pass" for name in (*PARTS[-4:], "crw")]
@@ -74,15 +86,18 @@ def test_every_part_of_the_group_is_measured_and_every_sound_is_judged(figures: 
 
 
 def test_evaluations_are_counted(figures: dict):
-    """Two branches of two: a start at step k costs k / 2 + 8 - k; with a tail 0.4 of what follows two noisy steps."""
+    """Two branches of two: a start at step k costs k / 2 + 8 - k; the preset takes 0.4 of what follows its two."""
     counts = figures["evaluations per sound"]
-    assert counts["sampling"] == 7.0  # noise from the third step on, the mean of windows that start at 0 to 4
-    assert counts["sampling with a tail"] == 1 + 2 + 2
+    assert (
+        counts["sampling by every step"] == 7.0
+    )  # noise from the third step on, the mean of windows that start at 0 to 4
+    assert counts["sampling"] == 1 + 2 + 2
     assert counts["flow-grpo"] == 8
     assert counts["fast-grpo"] == 8 - sum(released.first_noisy_steps(8)) / 8 / 2
 
 
-def test_ratios_are_counts_times_unit_costs_over_what_was_measured(figures: dict):
+@pytest.mark.parametrize("seen", [False, True])
+def test_ratios_are_counts_times_unit_costs_over_what_was_measured(figures: dict, seen: bool):
     unit, ours = (
         {name: timing["processor_seconds"] for name, timing in figures[kind].items()}
         for kind in ("unit costs", "measured")
@@ -91,10 +106,11 @@ def test_ratios_are_counts_times_unit_costs_over_what_was_measured(figures: dict
     (row,) = (
         row
         for row in figures["compared"]
-        if (row["ours"], row["released"], row["crw"]) == ("sampling", "flow-grpo", True)
+        if (row["ours"], row["film seen"], row["released"], row["crw"])
+        == ("sampling", seen, "flow-grpo", True)
     )
     sampling, scoring = 8 * unit["evaluation"], 4 * (passes + 2 * unit["crw pass"])
-    judged = sum(ours[name] for name in PARTS[2:])
+    judged = sum(ours[name] for name in PARTS[2:]) - (ours["film"] if seen else 0)
     assert row["ratios"] == pytest.approx(
         {
             "sampling": sampling / ours["sampling"],

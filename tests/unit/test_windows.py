@@ -8,6 +8,7 @@ import torch
 from prismaudio.posttraining.algorithm import choose_algorithm
 from prismaudio.posttraining.config import PostTrainingConfig, WindowConfig
 from prismaudio.posttraining.randomness import Purpose, normal, stream
+from prismaudio.posttraining.route import Tail
 from prismaudio.posttraining.trainer import chosen_algorithm
 from prismaudio.posttraining.window import (
     BadWindow,
@@ -108,4 +109,5 @@ def test_a_run_may_have_another_window_and_other_starts_where_there_is_noise():
     assert fast.window == RandomWindow(width=3, since=0.1, within=0.2)
     assert fast.branch(asked.group) == asked.group
     assert chosen_algorithm(asked.model_copy(update={"algorithm": "nft"})) == choose_algorithm("nft")
+    assert chosen_algorithm(PostTrainingConfig(tail=0.4)).tail == Tail(0.4)
     assert chosen_algorithm(PostTrainingConfig()) == choose_algorithm("fast-grpo")

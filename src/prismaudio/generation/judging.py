@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -94,17 +95,27 @@ def weights_of(text: str) -> Weights:
     return Weights.resolve(overrides=[part for part in text.split(",") if part.strip()], option="--weights")
 
 
-def choose_panel(judges: Judges = EMBEDDED) -> Panel:
-    """A judge who cannot be had is `NotAvailable` in the panel; an unknown name is an error."""
-    senses = Senses()
+class _Seeing(NamedTuple):
+    """What judges share who look at films."""
+
+    senses: Senses  # of the embedded judges
+    films: Path | None
+
+
+def choose_panel(judges: Judges = EMBEDDED, films: Path | None = None) -> Panel:
+    """A judge who cannot be had is `NotAvailable` in the panel; an unknown name is an error.
+
+    films: a folder that keeps what slow judges saw of films, for who judges sounds of many films again and again.
+    """
+    seeing = _Seeing(Senses(), films)
     builders = {
-        dimension: _builder(dimension, getattr(judges, dimension), judges, senses) for dimension in DIMENSIONS
+        dimension: _builder(dimension, getattr(judges, dimension), judges, seeing) for dimension in DIMENSIONS
     }
     members = {dimension: available(dimension, build) for dimension, build in builders.items()}
     return Panel(members, judges.scaling)
 
 
-def _builder(dimension: str, wanted: str, judges: Judges, senses: Senses) -> Callable[[], Reward]:
+def _builder(dimension: str, wanted: str, judges: Judges, seeing: _Seeing) -> Callable[[], Reward]:
     kind, _, where = (part.strip() for part in wanted.partition(":"))
     if kind not in KNOWN[dimension]:
         raise UnknownChoice(f"judge of the {dimension} dimension", kind, KNOWN[dimension])
@@ -113,14 +124,14 @@ def _builder(dimension: str, wanted: str, judges: Judges, senses: Senses) -> Cal
     if kind == "off":
         return _nobody
     make = {"semantic": _words, "temporal": _time, "aesthetic": _quality, "spatial": _place}[dimension]
-    return lambda: make(kind, where, judges, senses)
+    return lambda: make(kind, where, judges, seeing)
 
 
 def _nobody() -> Reward:
     raise NoJudge("nobody was asked")
 
 
-def _words(kind: str, where: str, judges: Judges, senses: Senses) -> Reward:
+def _words(kind: str, where: str, judges: Judges, seeing: _Seeing) -> Reward:
     match kind:
         case "ms-clap":
             words = _beside(where, GPT2)
@@ -134,21 +145,21 @@ def _words(kind: str, where: str, judges: Judges, senses: Senses) -> Reward:
             return WordsReward(load_words(_folder(where)), judges.scaling, whole=judges.whole_text)
 
 
-def _time(kind: str, where: str, judges: Judges, senses: Senses) -> Reward:
+def _time(kind: str, where: str, judges: Judges, seeing: _Seeing) -> Reward:
     if kind == "synchformer":
-        judge = SynchformerJudge.from_pretrained(where or SYNCHFORMER, device=judges.device)
+        judge = SynchformerJudge.from_pretrained(where or SYNCHFORMER, judges.device, seeing.films)
         return TimeReward(judge, judges.scaling)
-    return TimeReward(load_offset(_folder(where), senses), judges.scaling)
+    return TimeReward(load_offset(_folder(where), seeing.senses), judges.scaling)
 
 
-def _quality(kind: str, where: str, judges: Judges, senses: Senses) -> Reward:
+def _quality(kind: str, where: str, judges: Judges, seeing: _Seeing) -> Reward:
     if kind == "audiobox":
         judge = AudioboxJudge.from_pretrained(where or AUDIOBOX, device=judges.device)
         return QualityReward(judge, judges.scaling)
-    return QualityReward(load_cleanness(_folder(where), senses), judges.scaling)
+    return QualityReward(load_cleanness(_folder(where), seeing.senses), judges.scaling)
 
 
-def _place(kind: str, where: str, judges: Judges, senses: Senses) -> Reward:
+def _place(kind: str, where: str, judges: Judges, seeing: _Seeing) -> Reward:
     match kind:
         case "crw":
             if not where:
@@ -165,7 +176,7 @@ def _place(kind: str, where: str, judges: Judges, senses: Senses) -> Reward:
         case "gcc+ild":
             return ReferenceReward(InterauralJudge("both"))
         case _:
-            return SeenPlaceReward(load_seen_place(_folder(where), senses))
+            return SeenPlaceReward(load_seen_place(_folder(where), seeing.senses))
 
 
 def _beside(where: str, tokenizer: str) -> str | Path:

@@ -43,6 +43,13 @@ class PostTrainingConfig(Config):
         "what is learned from; of no meaning to nft and awm, whose sounds differ by their starts alone",
     )
     steps: PositiveInt = Field(24, description="of the sampler")
+    tail: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="after the noisy steps, this share of the steps left, of second order (MixGRPO-Flash: 0.4); "
+        "None: all of them, unless the algorithm has a tail",
+    )
     schedule: Literal["linspace", "diffusers"] = Field("linspace", description="as the model will be used")
     guidance: Guidance = Guidance()
     rewards: dict[str, float] = Field(

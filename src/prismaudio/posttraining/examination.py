@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from pydantic import NonNegativeInt, PositiveInt
@@ -18,6 +18,7 @@ from prismaudio.flow.sampler import sample
 from prismaudio.flow.sde import choose_schedule
 from prismaudio.media.audio import fit_length, write_audio
 from prismaudio.posttraining.alarm import AlarmConfig, Point, best, findings
+from prismaudio.posttraining.config import PostTrainingConfig
 from prismaudio.posttraining.heard import Heard
 from prismaudio.posttraining.policy import Policy
 from prismaudio.posttraining.randomness import Purpose, normal
@@ -82,18 +83,10 @@ class Examiner:
         with run.average.at_work(run.policy), gathered(run.policy):
             if not run.team.leads:
                 return {}
-            latents = sounded(run.policy, run, self.scenes, self.config.together)
-        played = zip(self.judge.play(latents), self.truth.plans, strict=True)
-        sounds = [fit_length(sound, plan.duration) for sound, plan in played]
-        rewards = self.judge.listener(sounds, self.scenes)
-        scenes = self.truth.scenes(sounds)
-        means = dict(zip(self.judge.names, rewards.double().nanmean(dim=0).tolist(), strict=True))
-        records = [
-            {"rewards": dict(zip(self.judge.names, row, strict=True)), **scene.record()}
-            for row, scene in zip(rewards.tolist(), scenes, strict=True)
-        ]
-        self._write(run.iteration, sounds, records)
-        return {**means, **figures(scenes), "fd": self.truth.distance(sounds)}
+            latents = sounded(run.policy, run.config, self.scenes, self.config.together)
+        found = measured(latents, self.judge, self.truth, self.scenes)
+        self._write(run.iteration, found.sounds, found.records)
+        return found.figures
 
     def state_dict(self) -> dict[str, Any]:
         return {"history": [list(point) for point in self.history], "figures": self.figures}
@@ -110,7 +103,8 @@ class Examiner:
         weights = {name: weight for name, weight in run.config.rewards.items() if weight}
         known = {name: weight for name, weight in weights.items() if seen[name] == seen[name]}
         total = sum(weight * seen[name] for name, weight in known.items())
-        return Point(run.iteration, total / sum(known.values()), seen["gold"], seen["fd"])
+        reward = total / sum(known.values()) if known else float("nan")  # of scenes nobody could judge
+        return Point(run.iteration, reward, seen["gold"], seen["fd"])
 
     def _tell(self, run: Trainer) -> None:
         why = findings(self.history, self.rule)
@@ -137,10 +131,32 @@ class Examiner:
         beside.rename(folder)
 
 
+class Measured(NamedTuple):
+    """What was heard of held-out scenes."""
+
+    sounds: list[Audio]
+    records: list[dict[str, Any]]  # of each scene, for a JSON file
+    figures: dict[str, float]  # of all together
+
+
+def measured(latents: Tensor, judge: Heard, truth: Truth, scenes: Sequence[int]) -> Measured:
+    """latents: (S, C, T) of the held-out prompts `scenes`, which are those of `truth`, in this order"""
+    played = zip(judge.play(latents), truth.plans, strict=True)
+    sounds = [fit_length(sound, plan.duration) for sound, plan in played]
+    rewards = judge.listener(sounds, scenes)
+    heard = truth.scenes(sounds)
+    means = dict(zip(judge.names, rewards.double().nanmean(dim=0).tolist(), strict=True))
+    records = [
+        {"rewards": dict(zip(judge.names, row, strict=True)), **scene.record()}
+        for row, scene in zip(rewards.tolist(), heard, strict=True)
+    ]
+    return Measured(sounds, records, {**means, **figures(heard), "fd": truth.distance(sounds)})
+
+
 @torch.no_grad()
-def sounded(policy: Policy, run: Trainer, prompts: Sequence[int], together: int) -> Tensor:
+def sounded(policy: Policy, config: PostTrainingConfig, prompts: Sequence[int], together: int) -> Tensor:
     """The sounds a user would get, each from its own fixed noise: (S, ...) latents."""
-    config, device = run.config, next(policy.parameters()).device
+    device = next(policy.parameters()).device
     times = torch.tensor(choose_schedule(config.schedule)(config.steps), dtype=torch.float32)
     parts = []
     for first in range(0, len(prompts), together):

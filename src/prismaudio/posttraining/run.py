@@ -83,10 +83,11 @@ def post_train(  # noqa: PLR0913  # a run and its surroundings
     team = team or Team()
     loading = Loading(device=team.device or device, dtype="float32", engine="eager")
     judges = config.judges.model_copy(update={"device": str(choose_engine(loading.device).device)})
-    panel = panel or choose_panel(judges)
+    pool = pool or folder / "prompts"
+    panel = panel or choose_panel(judges, films=pool / "films")
     check_judges(panel, config.training.rewards)
     settle(folder, config)
-    parts = build(config, panel, corpus, pool or folder / "prompts", loading, team)
+    parts = build(config, panel, corpus, pool, loading, team)
     run = Trainer(parts.policy, parts.judge, len(parts.prompts), config.training, team=team)
     examiner = Examiner(
         parts.examiner,

@@ -68,16 +68,17 @@ def _sample_some(
     draws = 1 + max((leg.noise for leg in routes[0].legs if leg.noise is not None), default=-1)
     shape = (config.group, draws, *policy.latent_shape)
     z = [normal(shape, config.seed, Purpose.STEP_NOISE, iteration, prompt) for prompt in prompts]
-    with in_precision(config, device):
-        prepared = policy.prepare(policy.conditions(prompts))
-
-    def velocity(x: Tensor, t: Tensor, rows: Tensor) -> Tensor:
-        with in_precision(config, device):
-            return policy.velocity(x, t, prepared, rows, config.guidance.sampling)
-
     rows = torch.arange(len(prompts), device=device).repeat_interleave(starts)
     per_start = [way for way in routes for _ in range(starts)]
-    made = rollout(velocity, torch.cat(noise).to(device), rows, torch.cat(z).to(device), per_start, branch)
+    with in_precision(config, device):  # once around all: weights are then cast once, not at every evaluation
+        prepared = policy.prepare(policy.conditions(prompts))
+
+        def velocity(x: Tensor, t: Tensor, rows: Tensor) -> Tensor:
+            return policy.velocity(x, t, prepared, rows, config.guidance.sampling)
+
+        made = rollout(
+            velocity, torch.cat(noise).to(device), rows, torch.cat(z).to(device), per_start, branch
+        )
     return made._replace(prompts=torch.tensor(prompts, device=device)[made.prompts])
 
 

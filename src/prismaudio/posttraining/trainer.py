@@ -25,6 +25,7 @@ from prismaudio.posttraining.lora import add_adapters, merge_adapters
 from prismaudio.posttraining.objective import clamp
 from prismaudio.posttraining.policy import Judge, Policy
 from prismaudio.posttraining.rollout import Trajectory
+from prismaudio.posttraining.route import Tail
 from prismaudio.posttraining.run_files import UnusableRun as UnusableRun
 from prismaudio.posttraining.run_files import cut, read_checkpoint, write_checkpoint
 from prismaudio.posttraining.sampling import choose_prompts, sample_groups
@@ -259,7 +260,7 @@ class Trainer:
 
 
 def chosen_algorithm(config: PostTrainingConfig) -> Algorithm:
-    """The one of the config's name, with its window and starts where it gives them; raises where a group cannot be
+    """The one of the config's name, with its window, starts and tail where it gives them; raises where a group cannot be
     made of so many starts. Without noise on the way, sounds of one start would be the same: there each has its own.
     """
     algorithm = choose_algorithm(config.algorithm)
@@ -268,6 +269,8 @@ def chosen_algorithm(config: PostTrainingConfig) -> Algorithm:
         algorithm = replace(algorithm, starts=config.starts)
     if config.window is not None and draws:
         algorithm = replace(algorithm, window=RandomWindow(**config.window.model_dump()))
+    if config.tail is not None:
+        algorithm = replace(algorithm, tail=Tail(config.tail))
     algorithm.branch(config.group)
     return algorithm
 
