@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from prismaudio.dimensions.plan import Plan
+from prismaudio.errors import UnknownChoice
 from prismaudio.stage.corpus import SAMPLE_RATE, Corpus, read_sound, read_sprite
 from prismaudio.stage.mix import looped, mix, pan
 from prismaudio.stage.motion import pose
 from prismaudio.stage.render import FPS, render
-from prismaudio.stage.scene import GESTURES, Path, Scene, Source, StageConfig, draw_scene
+from prismaudio.stage.scene import GESTURES, NothingToDraw, Path, Scene, Source, StageConfig, draw_scene
 
 SHORT = StageConfig(shortest=2.0, longest=3.0)
 
@@ -80,6 +81,18 @@ def test_a_scene_uses_only_what_its_split_holds(corpus: Corpus, split: str) -> N
             assert all(recording.split == split for recording in source.recordings)
             assert source.sprite is None or source.sprite.split == split
         assert all(recording.split == split for recording in scene.ambience)
+
+
+def test_a_stage_of_few_classes_sounds_of_no_others(corpus: Corpus) -> None:
+    few = StageConfig(classes=("cow", "footsteps"), off_screen=0.5)
+    scenes = [draw_scene(1, number, "test", corpus, few) for number in range(20)]
+    heard = [recording for scene in scenes for source in scene.sources for recording in source.recordings]
+    assert {recording.class_name for recording in heard} == {"cow", "footsteps"}
+    assert not any(scene.ambience for scene in scenes)  # neither lies under others
+    with pytest.raises(UnknownChoice, match="moo"):
+        draw_scene(1, 0, "test", corpus, StageConfig(classes=("moo",)))
+    with pytest.raises(NothingToDraw, match="a picture in the split test"):
+        draw_scene(1, 0, "test", corpus, StageConfig(classes=("wood_impact",), off_screen=0))
 
 
 def test_no_recording_and_no_sprite_is_in_two_splits(corpus: Corpus) -> None:

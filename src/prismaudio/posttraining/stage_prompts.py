@@ -112,7 +112,7 @@ def prepare_prompts(
 
 def _check_settings(folder: Path, config: StagePromptsConfig, model: Model, views: Sequence[View]) -> None:
     """A folder holds prompts of one kind; their number may grow."""
-    kind = config.model_dump_json(exclude={"count", "arm"})
+    kind = config.model_dump_json(exclude={"count", "arm"}, exclude_none=True)
     wanted = (
         f"scenes {kind}\nwatched by {sorted(model.backends().items())}\nshown to judges in {list(views)}\n"
     )

@@ -5,6 +5,7 @@ Shapes: N samples, H x W pixels.
 
 import csv
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -16,7 +17,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from prismaudio.errors import PrismAudioError
+from prismaudio.errors import PrismAudioError, UnknownChoice
 
 Split = Literal["train", "validation", "test"]
 Mode = Literal["struck", "call", "sustained"]
@@ -79,6 +80,13 @@ class Corpus:
         Scenes of this corpus are other scenes: nothing that is measured or compared may be drawn from it.
         """
         return replace(self, sprites=self.sprites + self.pictures)
+
+    def sounding(self, class_names: Collection[str]) -> "Corpus":
+        """The same with no recordings of other classes, so that scenes sound of these alone."""
+        for name in class_names:
+            if name not in self.classes:
+                raise UnknownChoice("class of sound", name, sorted(self.classes))
+        return replace(self, recordings=tuple(r for r in self.recordings if r.class_name in class_names))
 
     def recordings_of(self, class_name: str, split: Split) -> list[Recording]:
         return [r for r in self._recordings.get(class_name, []) if r.split == split]

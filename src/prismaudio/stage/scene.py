@@ -19,6 +19,7 @@ from prismaudio.dimensions.plan import Plan, Provenance
 from prismaudio.dimensions.semantic import Event, SemanticThought
 from prismaudio.dimensions.spatial import Key, Place, SpatialThought
 from prismaudio.dimensions.temporal import Span, TemporalThought
+from prismaudio.errors import PrismAudioError
 from prismaudio.stage.corpus import Corpus, Mode, Recording, Split, Sprite
 
 T = TypeVar("T")
@@ -26,6 +27,10 @@ Gesture = Literal["fall", "swing", "hop", "squash", "shake"]
 GESTURES: tuple[Gesture, ...] = ("fall", "swing", "hop", "squash", "shake")
 FLAWS: tuple[Flaw, ...] = ("noise", "hum", "clipping", "dull")
 SHORTEST_GAP = 0.2  # between two hits of one source
+
+
+class NothingToDraw(PrismAudioError):
+    """A stage without sounds."""
 
 
 class StageConfig(Config):
@@ -40,6 +45,7 @@ class StageConfig(Config):
     ambience: float = Field(0.35, ge=0, le=1)
     moving: float = Field(0.35, ge=0, le=1, description="share of sources that cross or approach")
     cut: float = Field(0.1, ge=0, le=1, description="share of scenes with a second shot")
+    classes: tuple[str, ...] | None = Field(None, description="the only ones that sound; None: all")
 
 
 @dataclass(frozen=True)
@@ -146,6 +152,7 @@ def draw_scene(
 ) -> Scene:
     """Scene number `index`. Another `take` is the same performance with other recordings of the same classes."""
     config = config or StageConfig()
+    corpus = corpus if config.classes is None else corpus.sounding(config.classes)
     rng = np.random.default_rng((seed, index, ("train", "validation", "test").index(split)))
     sound_rng = np.random.default_rng((seed, index, take, 1))
     duration = round(float(rng.uniform(config.shortest, config.longest)) * 25) / 25
@@ -170,7 +177,7 @@ def draw_scene(
         distractors = (_draw_distractor(rng, split, corpus, duration),)
     beds = [c for c in corpus.classes.values() if c.ambient and corpus.recordings_of(c.name, split)]
     ambience: tuple[Recording, ...] = ()
-    if rng.random() < config.ambience:
+    if rng.random() < config.ambience and beds:
         bed = beds[int(rng.integers(len(beds)))]
         ambience = (_pick(corpus.recordings_of(bed.name, split), sound_rng),)
     quality = float(rng.beta(2.0, 0.9))
@@ -249,6 +256,11 @@ def _draw_class(rng: Generator, split: Split, corpus: Corpus, on_screen: bool) -
         if heard and (seen or not on_screen):
             names.append(sound.name)
             weights.append(2.0 if sound.mode == "struck" else 1.0)
+    if not names:
+        raise NothingToDraw(
+            f"no class has a recording{' and a picture' if on_screen else ''} in the split {split}; "
+            "allow other classes, or all"
+        )
     return str(rng.choice(names, p=np.array(weights) / sum(weights)))
 
 
