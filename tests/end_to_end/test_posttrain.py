@@ -97,10 +97,15 @@ def test_a_run_ends_in_folders_that_generate_and_resumes_bit_for_bit(
     assert ran.out.startswith(f"4 iterations: weights in {whole / 'weights'}\nbest by gold: iteration ")
 
     assert prismaudio("posttrain", "--out", parts, "--iterations", 2, *begin).code == 0
+    with (parts / "times.jsonl").open("a") as times:  # of an iteration after the last checkpoint, which is made again
+        times.write('{"iteration": 3}\n')
     ran = prismaudio("posttrain", "--out", parts, "--iterations", 4, "--resume", "--prompts", scenes)
     assert ran.code == 0, ran.err
     for log in ("log.jsonl", "evaluations.jsonl"):
         assert (whole / log).read_text() == (parts / log).read_text()
+    took = [json.loads(line) for line in (parts / "times.jsonl").read_text().splitlines()]
+    assert [line["iteration"] for line in took] == [1, 2, 3, 4]
+    assert all(line["learning"] > 0 for line in took)
     one, two = (torch.load(run / "checkpoint.pt", weights_only=True) for run in (whole, parts))
     assert one["overseer"] == two["overseer"]
     for kind in ("policy", "average"):

@@ -26,6 +26,7 @@ from prismaudio.posttraining.heard import Heard
 from prismaudio.posttraining.panel_listener import PanelListener, check_judges, quick_codec
 from prismaudio.posttraining.policy import Judge
 from prismaudio.posttraining.result import averaged, save_model, write_card
+from prismaudio.posttraining.run_files import cut
 from prismaudio.posttraining.settings import OtherRun, RunConfig, settle
 from prismaudio.posttraining.sketched import Sketched, check_sketching
 from prismaudio.posttraining.stage_prompts import StagePrompt, prepare_prompts
@@ -149,6 +150,7 @@ class Report:
     def __call__(self, iteration: int, log: Log) -> None:
         if self.writer is None:
             self.writer = SummaryWriter(str(self.folder / "tensorboard"), purge_step=iteration)
+            cut(self.folder / TIMES, iteration)
         for name, value in log.items():
             self.writer.add_scalar(name, value, iteration)
         with (self.folder / TIMES).open("a", encoding="utf-8") as file:
@@ -160,6 +162,8 @@ class Report:
         self.bar.close()
         if self.writer is not None:
             self.writer.close()
+        if problem[0] is None and self.run.team.leads:  # of a run that had nothing left to do, too
+            cut(self.folder / TIMES, self.run.iteration + 1)
 
 
 def _save(
