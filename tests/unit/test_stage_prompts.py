@@ -11,12 +11,8 @@ from prismaudio.backends.embedded.motion import MotionEncoder
 from prismaudio.evaluation.metrics.onsets import Matches
 from prismaudio.generation.loading import load_embedded
 from prismaudio.media.preprocess import View
-from prismaudio.posttraining.stage_prompts import (
-    OtherPrompts,
-    StagePrompt,
-    StagePromptsConfig,
-    prepare_prompts,
-)
+from prismaudio.posttraining.prompts import OtherPrompts
+from prismaudio.posttraining.stage_prompts import StagePrompt, StagePromptsConfig, prepare_prompts
 from prismaudio.posttraining.truth import SceneTruth, Truth, figures
 from prismaudio.stage.corpus import Corpus
 from prismaudio.types import Audio, Frames
