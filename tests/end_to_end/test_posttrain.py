@@ -220,14 +220,16 @@ def videos(scene: Path, tmp_path: Path) -> Path:
 def test_a_run_learns_from_videos_of_ones_own(
     prismaudio: Command, model: Path, judges: str, videos: Path, tmp_path: Path
 ) -> None:
-    """And goes on with them; other videos are refused, by the run and by its prompts."""
+    """And goes on with them; a film without sound is not judged by the true one; other videos are refused."""
     run = tmp_path / "run"
-    changes = settings()
+    judges = ",".join([*judges.split(",")[:3], "spatial=gcc"])
+    changes = settings(**{"judging.by": "sound"})
     changes.remove("--set=prompts.count=2")
     begin = ("--model", model, "--judges", judges, "--prompts", run / "prompts", *changes)
     ran = prismaudio("posttrain", "--out", run, "--videos", videos, "--iterations", 1, *begin)
     assert ran.code == 0, ran.err
     assert f"prismaudio: left out text.mp4: cannot read {videos / 'text.mp4'}: " in ran.err
+    assert "1 of 2 videos have no sound: the spatial judge will say nothing of them" in ran.err
     assert tomllib.loads((run / "config.toml").read_text())["videos"] == {"path": str(videos)}
     assert "prompts: videos of videos" in (run / "best" / "README.md").read_text()
 
@@ -236,6 +238,7 @@ def test_a_run_learns_from_videos_of_ones_own(
     assert "left out" not in ran.err
     log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     assert [line["gradient_norm"] > 0 for line in log] == [True, True]
+    assert [line["spatial/failed"] for line in log] == [0.5, 0.5]
 
     other = shutil.copytree(videos, tmp_path / "other")
     ran = prismaudio("posttrain", "--out", run, "--videos", other, "--iterations", 2, *begin)
@@ -276,9 +279,9 @@ def test_mistakes_with_videos_are_told(
 
 
 def test_a_published_model_learns_by_the_same_code(
-    prismaudio: Command, judges: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    prismaudio: Command, judges: str, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A tiny one, with its encoders: files as the authors publish them become a folder of safetensors."""
+    """A tiny one, with its encoders, from videos: files as the authors publish them become a folder of safetensors."""
     pytest.importorskip("transformers", reason="the extra 'published' is not installed")
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "contract"))
     import published_files
@@ -300,10 +303,11 @@ def test_a_published_model_learns_by_the_same_code(
     published_files.write_published(folder)
     tiny_encoders.save_videoprism(folder / "videoprism")
     tiny_encoders.save_t5gemma(folder / "t5gemma")
-    changes = {"prompts.count": 1, "training.prompts": 1, "training.updates": 1}
+    changes = settings(**{"training.prompts": 1, "training.updates": 1})
+    changes.remove("--set=prompts.count=2")
     ran = prismaudio(
         "posttrain", "--preset", "published", "--model", folder, "--judges", judges, "--out", run,
-        "--iterations", 2, "--device", "cpu", *settings(**changes),
+        "--iterations", 2, "--device", "cpu", "--videos", videos, *changes,
     )  # fmt: skip
     assert ran.code == 0, ran.err
     assert {path.name for path in (run / "weights").iterdir()} == {

@@ -63,7 +63,7 @@ class VideosConfig(Config):
     path: Annotated[Path, AfterValidator(Path.absolute)] = Field(
         description="a folder of videos, or a .jsonl that `prismaudio annotate` wrote"
     )
-    count: PositiveInt | None = Field(None, description="only the first so many, by name; None: all")
+    count: PositiveInt | None = Field(None, description="only the first so many, in order; None: all")
 
 
 class OwnClip(NamedTuple):
