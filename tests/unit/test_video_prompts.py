@@ -78,6 +78,8 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copyfile(folder / "b.mp4", folder / "brief.mp4")
     (folder / "wrong.plan.yaml").write_text("duration: 2\nsemantics: {}\n", encoding="utf-8")
     Plan(duration=0.8).save(folder / "brief.plan.json")
+    shutil.copyfile(folder / "b.mp4", folder / "contrary.mp4")
+    HIT_LATE.model_copy(update={"duration": 1.3}).save(folder / "contrary.plan.yml")
     shutil.copyfile(folder / "b.mp4", folder / ".hidden.mp4")
     (folder / "notes.txt").write_text("not a video", encoding="utf-8")
     return folder
@@ -103,7 +105,7 @@ def prepare(
     said: list[str] = []
     config = VideosConfig(path=path, count=count)
     prompts = prepare_video_prompts(
-        folder, config, SECONDS, Arm.DECOMPOSED, model, [VIEW], least, said.append
+        folder, config, SECONDS, Arm.MONOLITHIC, model, [VIEW], least, said.append
     )
     return prompts, said
 
@@ -113,6 +115,7 @@ def test_what_cannot_be_a_prompt_is_left_out_and_said(videos: Path, model: Embed
     assert len(prompts) == 2
     expected = {
         "brief.mp4": "its plan is for 0.80 s, and prompts last 1.2 s",
+        "contrary.mp4": "its plan contradicts itself: temporal.spans.0.",
         "short.mp4": "it lasts 0.80 s, and prompts 1.2 s (prompts.seconds)",
         "sound.mkv": "it has no moving picture, only audio",
         "text.mp4": "not a media file",
@@ -131,6 +134,7 @@ def test_a_prompt_is_what_generation_sees_and_thinks(videos: Path, pool: Path, m
     generator = VideoToAudio.from_pretrained("embedded", device="cpu")
     assert thought.plan == generator.plan(video, duration=SECONDS)
     assert thought.plan.duration == SECONDS
+    assert thought.told.wording.arm is Arm.MONOLITHIC
     assert len(thought.told.seen.motion) == round(SECONDS * MotionEncoder.fps)
     shown = read_views(video, {"view": VIEW}, duration=SECONDS)["view"]
     np.testing.assert_array_equal(thought.views[VIEW].images, shown.images)
@@ -250,12 +254,12 @@ def test_prepared_prompts_are_of_these_videos_and_plans(
 def test_too_few_videos_are_told_and_bind_nothing(videos: Path, model: EmbeddedModel, tmp_path: Path):
     own = tmp_path / "videos"
     shutil.copytree(videos, own)
-    with pytest.raises(TooFewVideos, match=r"only 2 of 7 videos in .* and an iteration takes 3; give more"):
+    with pytest.raises(TooFewVideos, match=r"only 2 of 8 videos in .* and an iteration takes 3; give more"):
         prepare(tmp_path / "pool", own, model, least=3)
     shutil.copyfile(own / "b.mp4", own / "c.mp4")
     assert len(prepare(tmp_path / "pool", own, model, least=3)[0]) == 3
-    with pytest.raises(TooFewVideos, match=r"videos in .*: 8; an iteration takes 9 prompts"):
-        clips_of(VideosConfig(path=own), 9)
+    with pytest.raises(TooFewVideos, match=r"videos in .*: 9; an iteration takes 10 prompts"):
+        clips_of(VideosConfig(path=own), 10)
 
 
 def test_settings_of_videos_are_kept_and_others_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
