@@ -97,7 +97,9 @@ def test_a_run_ends_in_folders_that_generate_and_resumes_bit_for_bit(
     assert ran.out.startswith(f"4 iterations: weights in {whole / 'weights'}\nbest by gold: iteration ")
 
     assert prismaudio("posttrain", "--out", parts, "--iterations", 2, *begin).code == 0
-    with (parts / "times.jsonl").open("a") as times:  # of an iteration after the last checkpoint, which is made again
+    with (parts / "times.jsonl").open(
+        "a"
+    ) as times:  # of an iteration after the last checkpoint, which is made again
         times.write('{"iteration": 3}\n')
     ran = prismaudio("posttrain", "--out", parts, "--iterations", 4, "--resume", "--prompts", scenes)
     assert ran.code == 0, ran.err
@@ -211,10 +213,82 @@ def test_other_settings_are_not_gone_on_with(
     assert (ran.code, "holds prompts of other settings" in ran.err) == (1, True)
 
 
-def test_a_published_model_learns_by_the_same_code(
-    prismaudio: Command, judges: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def videos(scene: Path, tmp_path: Path) -> Path:
+    """A scene with its plan beside it, another film without, and a text that is none."""
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for path in (scene, scene.with_name("scene.plan.yaml"), assets() / "tree.mp4"):
+        shutil.copyfile(path, folder / path.name)
+    (folder / "text.mp4").write_text("no film")
+    return folder
+
+
+def test_a_run_learns_from_videos_of_ones_own(
+    prismaudio: Command, model: Path, judges: str, videos: Path, tmp_path: Path
 ) -> None:
-    """A tiny one, with its encoders: files as the authors publish them become a folder of safetensors."""
+    """And goes on with them; a film without sound is not judged by the true one; other videos are refused."""
+    run = tmp_path / "run"
+    judges = ",".join([*judges.split(",")[:3], "spatial=gcc"])
+    changes = settings(**{"judging.by": "sound"})
+    changes.remove("--set=prompts.count=2")
+    begin = ("--model", model, "--judges", judges, "--prompts", run / "prompts", *changes)
+    ran = prismaudio("posttrain", "--out", run, "--videos", videos, "--iterations", 1, *begin)
+    assert ran.code == 0, ran.err
+    assert f"prismaudio: left out text.mp4: cannot read {videos / 'text.mp4'}: " in ran.err
+    assert "1 of 2 videos have no sound: the spatial judge will say nothing of them" in ran.err
+    assert tomllib.loads((run / "config.toml").read_text())["videos"] == {"path": str(videos)}
+    assert "prompts: videos of videos" in (run / "best" / "README.md").read_text()
+
+    ran = prismaudio("posttrain", "--out", run, "--resume", "--iterations", 2)
+    assert ran.code == 0, ran.err
+    assert "left out" not in ran.err
+    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert [line["gradient_norm"] > 0 for line in log] == [True, True]
+    assert [line["spatial/failed"] for line in log] == [0.5, 0.5]
+
+    other = shutil.copytree(videos, tmp_path / "other")
+    ran = prismaudio("posttrain", "--out", run, "--videos", other, "--iterations", 2, *begin)
+    assert (ran.code, "holds a run with other settings" in ran.err) == (1, True)
+    (other / "tree.mp4").rename(other / "a.mp4")
+    ran = prismaudio("posttrain", "--out", tmp_path / "new", "--videos", other, "--iterations", 1, *begin)
+    assert (ran.code, "holds prompts of other videos or plans" in ran.err) == (1, True)
+
+
+def test_mistakes_with_videos_are_told(
+    prismaudio: Command, model: Path, judges: str, videos: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "wrong.jsonl").write_text('{"id": 3}\n')
+    begin = ("posttrain", "--out", run, "--model", model, "--judges", judges)
+    changes = settings(**{"training.prompts": 4})
+    changes.remove("--set=prompts.count=2")
+    for wrong, said in (
+        (("--videos", tmp_path / "empty", *changes), "no videos in "),
+        (("--videos", tmp_path / "none", *changes), "no video and no folder at "),
+        (("--videos", tmp_path / "wrong.jsonl", *changes), "wrong.jsonl, line 1: "),
+        (
+            ("--videos", videos, *changes),
+            "videos: 3; an iteration takes 4 prompts; give more videos, or lower",
+        ),
+        (
+            ("--videos", videos, *settings()),
+            "prompts.count is a setting of stage scenes, and prompts are videos",
+        ),
+        (("--set", "videos.count=3"), "videos.path: Field required"),
+    ):
+        ran = prismaudio(*begin, *wrong)
+        assert ran.code == 1, (wrong, ran.out)
+        assert said in ran.err, (wrong, ran.err)
+        assert len(ran.err.splitlines()) == 1
+    assert not run.exists()
+
+
+def test_a_published_model_learns_by_the_same_code(
+    prismaudio: Command, judges: str, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tiny one, with its encoders, from videos: files as the authors publish them become a folder of safetensors."""
     pytest.importorskip("transformers", reason="the extra 'published' is not installed")
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "contract"))
     import published_files
@@ -236,10 +310,11 @@ def test_a_published_model_learns_by_the_same_code(
     published_files.write_published(folder)
     tiny_encoders.save_videoprism(folder / "videoprism")
     tiny_encoders.save_t5gemma(folder / "t5gemma")
-    changes = {"prompts.count": 1, "training.prompts": 1, "training.updates": 1}
+    changes = settings(**{"training.prompts": 1, "training.updates": 1})
+    changes.remove("--set=prompts.count=2")
     ran = prismaudio(
         "posttrain", "--preset", "published", "--model", folder, "--judges", judges, "--out", run,
-        "--iterations", 2, "--device", "cpu", *settings(**changes),
+        "--iterations", 2, "--device", "cpu", "--videos", videos, *changes,
     )  # fmt: skip
     assert ran.code == 0, ran.err
     assert {path.name for path in (run / "weights").iterdir()} == {

@@ -1,5 +1,6 @@
 """Prompts are prepared once, the same wherever they are prepared; gold knows what is true of them."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,8 @@ from prismaudio.backends.embedded.motion import MotionEncoder
 from prismaudio.evaluation.metrics.onsets import Matches
 from prismaudio.generation.loading import load_embedded
 from prismaudio.media.preprocess import View
-from prismaudio.posttraining.stage_prompts import (
-    OtherPrompts,
-    StagePrompt,
-    StagePromptsConfig,
-    prepare_prompts,
-)
+from prismaudio.posttraining.prompts import SEEN, OtherPrompts
+from prismaudio.posttraining.stage_prompts import StagePrompt, StagePromptsConfig, prepare_prompts
 from prismaudio.posttraining.truth import SceneTruth, Truth, figures
 from prismaudio.stage.corpus import Corpus
 from prismaudio.types import Audio, Frames
@@ -83,6 +80,24 @@ def test_a_folder_of_other_prompts_is_refused(folder: Path, corpus: Corpus):
     for changes in ({"seed": 72}, {"seconds": 2.0}, {"clean": False}):
         with pytest.raises(OtherPrompts, match="holds prompts of other settings"):
             load(folder, corpus, SMALL.model_copy(update=changes))
+
+
+def test_prompts_of_earlier_versions_are_still_read(folder: Path, corpus: Corpus, tmp_path: Path):
+    """What a folder is known by is the same text, and what files once said besides does no harm."""
+    old = Path(shutil.copytree(folder, tmp_path / "old"))
+    kind, watched, shown = (old / "settings.toml").read_text().splitlines()
+    assert kind == (
+        'scenes {"seconds":1.5,"seed":71,"split":"validation","clean":true,"stage":{"shortest":2.0,"longest":9.0,'
+        '"off_screen":0.2,"distractor":0.25,"ambience":0.35,"moving":0.35,"cut":0.1}}'
+    )
+    assert watched.startswith("watched by [('codec', 'embedded-mel-stereo'), ")
+    assert shown == f"shown to judges in [{VIEW}]"
+    with torch.serialization.safe_globals(SEEN):
+        state = torch.load(old / "00000.pt", weights_only=True)
+    torch.save(state | {"struck_only": True}, old / "00000.pt")
+    one, two = load(old, corpus)[0], load(folder, corpus)[0]
+    assert one.plan == two.plan
+    assert torch.equal(one.samples, two.samples)
 
 
 def test_gold_prefers_the_true_sound(folder: Path, corpus: Corpus):

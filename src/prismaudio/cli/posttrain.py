@@ -1,5 +1,6 @@
 """`prismaudio posttrain`: a finished generator learns from rewards, and is watched by a judge that nothing optimises."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -52,20 +53,31 @@ def posttrain(  # noqa: PLR0913  # a command's options
         bool,
         typer.Option("--resume", help="Only go on; without it a run that is there is gone on with as well."),
     ] = False,
+    videos: Annotated[
+        Path | None,
+        typer.Option(
+            help="Learn from these instead of stage scenes: a folder of videos, or a .jsonl of `prismaudio annotate`.",
+            metavar="PATH",
+        ),
+    ] = None,
     prompts: Annotated[
         Path | None,
-        typer.Option("--prompts", help="Scenes another run prepared, its RUN/prompts.", metavar="DIR"),
+        typer.Option("--prompts", help="Prompts another run prepared, its RUN/prompts.", metavar="DIR"),
     ] = None,
     device: Device = "auto",
     corpus: CorpusFolder = None,
 ) -> None:
-    """Improve a generator by reinforcement learning on stage scenes, in the folder given with --out.
+    """Improve a generator by reinforcement learning on stage scenes or your videos, in the folder given with --out.
 
     Four judges reward every sound: does it fit the words, the moments, is it clean, does it come from the right place.
     Every few iterations held-out scenes are sounded and measured against the truth of the stage, which nothing
     optimises: RUN/best keeps the weights that were best by it, and an alarm tells when rewards rise while the truth
     falls. The last weights are in RUN/weights; both are for `prismaudio generate --model`. Sounds of held-out scenes
     are in RUN/eval. The same command goes on with a run that was interrupted.
+
+    Of every video in --videos the first prompts.seconds are a prompt, with the plan beside it (clip.plan.yaml) or the
+    planner's own; its sound, if it has one, is the true one for judges that compare. Videos that are too short or
+    cannot be read are left out, and told. Held-out scenes are the stage's all the same: there the truth is known.
 
     \b
     Examples:
@@ -74,6 +86,8 @@ def posttrain(  # noqa: PLR0913  # a command's options
       prismaudio posttrain --out runs/clean --rewards aesthetic=1 --prompts runs/rl/prompts --set alarm.stop=true
       prismaudio posttrain --out runs/flow --algorithm flow-grpo --seed 1
       prismaudio posttrain --out runs/lora --set training.adapters.rank=16 --set training.learning_rate=1e-4
+      prismaudio posttrain --out runs/own --videos clips/ --set training.prompts=2
+      prismaudio posttrain --out runs/own --videos plans.jsonl --preset published --model FunAudioLLM/PrismAudio
       prismaudio posttrain --out runs/published --preset published --model FunAudioLLM/PrismAudio
       accelerate launch $(which prismaudio) posttrain --out runs/published --preset published --model FOLDER
     """
@@ -92,6 +106,7 @@ def posttrain(  # noqa: PLR0913  # a command's options
         "training.iterations": iterations,
         "training.seed": seed,
         "model": model,
+        "videos.path": None if videos is None else json.dumps(str(videos), ensure_ascii=False),
     }
     given = [f"{name}={value}" for name, value in chosen.items() if value is not None]
     config = read_settings(out, preset, [*(overrides or []), *given], rewards, judges)

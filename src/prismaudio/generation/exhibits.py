@@ -97,10 +97,14 @@ def score_all(
 
 def check_comparing(panel: Panel) -> None:
     """Raise if there is a judge of direction, but one who would not listen to a reference."""
-    member = panel.members.get("spatial")
-    if isinstance(member, (ReferenceReward, PublishedPlaceReward, NotAvailable)):
+    if compares(panel) or isinstance(panel.members.get("spatial"), NotAvailable):
         return
     raise NoJudge("no judge of this panel listens to a reference; write --judge spatial=gcc, or leave it out")
+
+
+def compares(panel: Panel) -> bool:
+    """Whether its judge of direction listens to the true sound."""
+    return isinstance(panel.members.get("spatial"), (ReferenceReward, PublishedPlaceReward))
 
 
 def score(

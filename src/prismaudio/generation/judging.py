@@ -40,6 +40,7 @@ from prismaudio.errors import PrismAudioError, UnknownChoice
 from prismaudio.generation.loading import assets
 from prismaudio.generation.pictures import Film
 from prismaudio.media.loudness import TARGET_LUFS, normalise
+from prismaudio.media.preprocess import View
 from prismaudio.types import Audio, Frames
 
 KNOWN = {  # by dimension; "off" asks nobody
@@ -191,14 +192,19 @@ def _folder(where: str) -> Path:
 
 def case_of(panel: Panel, film: Film, plan: Plan, seconds: float, reference: Audio | None = None) -> Case:
     """The film's first `seconds` in all views of the panel, decoded once."""
-    names = {str(number): view for number, view in enumerate(panel.views)}
+    views = views_of(film, panel.views, seconds)
+    return Case(plan, views, None if reference is None else levelled([reference]))
+
+
+def views_of(film: Film, views: Sequence[View], seconds: float) -> dict[View, Frames]:
+    """The film's first `seconds` in every view, decoded once."""
+    names = {str(number): view for number, view in enumerate(views)}
     parts: dict[str, list[Frames]] = {name: [] for name in names}
     if names:
         for chunk in film.watch(names, seconds):
             for name in names:
                 parts[name].append(chunk.frames[name])
-    views = {names[name]: joined(stretches) for name, stretches in parts.items()}
-    return Case(plan, views, None if reference is None else levelled([reference]))
+    return {names[name]: joined(stretches) for name, stretches in parts.items()}
 
 
 def joined(parts: Sequence[Frames]) -> Frames:

@@ -40,8 +40,18 @@ class PlansBeside:
 
 def beside(video: Path) -> Path:
     """The plan of clip.mp4 is clip.plan.yaml, .yml, .json or .txt."""
-    paths = [video.with_name(f"{video.stem}.plan{ending}") for ending in (".yaml", ".yml", ".json", ".txt")]
-    found = [path for path in paths if path.is_file()]
-    if not found:
-        raise PlannerFailed(f"no plan beside {video.name}; write {paths[0].name}, or choose another planner")
-    return found[0]
+    found = found_beside(video)
+    if found is None:
+        raise PlannerFailed(
+            f"no plan beside {video.name}; write {_beside(video)[0].name}, or choose another planner"
+        )
+    return found
+
+
+def found_beside(video: Path) -> Path | None:
+    """The plan beside a video, if there is one."""
+    return next((path for path in _beside(video) if path.is_file()), None)
+
+
+def _beside(video: Path) -> list[Path]:
+    return [video.with_name(f"{video.stem}.plan{ending}") for ending in (".yaml", ".yml", ".json", ".txt")]

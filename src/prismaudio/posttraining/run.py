@@ -1,4 +1,4 @@
-"""A post-training run on stage scenes, from settings to a folder that generates: everything is built and put together.
+"""A post-training run on stage scenes or videos, from settings to a folder that generates: all is built and put together.
 
 In the folder: config.toml, prompts/, checkpoint.pt, log.jsonl (a line per iteration), times.jsonl (what it took),
 evaluations.jsonl, tensorboard/,
@@ -6,7 +6,7 @@ eval/ITERATION/ (sounds of held-out scenes and what each scored), best/ and weig
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,14 +17,17 @@ from tqdm import tqdm
 from prismaudio.dimensions.plan import DIMENSIONS
 from prismaudio.dimensions.scoring import Panel
 from prismaudio.generation.engine import choose_engine
+from prismaudio.generation.exhibits import compares
 from prismaudio.generation.judging import choose_panel
 from prismaudio.generation.loading import Loading, load
+from prismaudio.generation.model import Model
 from prismaudio.posttraining.alarm import best
 from prismaudio.posttraining.dit_policy import DiTPolicy
 from prismaudio.posttraining.examination import Examiner
 from prismaudio.posttraining.heard import Heard
 from prismaudio.posttraining.panel_listener import PanelListener, check_judges, quick_codec
 from prismaudio.posttraining.policy import Judge
+from prismaudio.posttraining.prompts import Prompt
 from prismaudio.posttraining.result import averaged, save_model, write_card
 from prismaudio.posttraining.run_files import cut
 from prismaudio.posttraining.settings import OtherRun, RunConfig, settle
@@ -33,6 +36,7 @@ from prismaudio.posttraining.stage_prompts import StagePrompt, prepare_prompts
 from prismaudio.posttraining.team import Team
 from prismaudio.posttraining.trainer import Log, Trainer
 from prismaudio.posttraining.truth import Truth
+from prismaudio.posttraining.video_prompts import Say, clips_of, prepare_video_prompts
 from prismaudio.stage.corpus import Corpus
 
 TIMES = "times.jsonl"
@@ -56,7 +60,7 @@ class Parts(NamedTuple):
     policy: DiTPolicy
     judge: Judge  # during training
     examiner: Heard
-    prompts: list[StagePrompt]
+    prompts: Sequence[Prompt]
     held_out: list[StagePrompt]
 
 
@@ -70,14 +74,14 @@ def post_train(  # noqa: PLR0913  # a run and its surroundings
     resume: bool = False,
     panel: Panel | None = None,
     team: Team | None = None,
-    say: Callable[[str], None] = print,
+    say: Say = print,
 ) -> Outcome:
     """Go on until `config.training.iterations`, from the checkpoint of `folder` if there is one.
 
     device: of generator and judges, as of `generate --device`; a team has its own.
 
     pool: prompts that another run prepared, its `prompts` folder. resume: refuse to begin anew. panel: other judges
-    than those of the settings. say: is told of alarms.
+    than those of the settings. say: is told of alarms, and of videos that are left out.
     """
     if resume and not (folder / "checkpoint.pt").exists():
         raise OtherRun(f"{folder} holds no checkpoint to go on from; leave --resume out to begin")
@@ -87,8 +91,10 @@ def post_train(  # noqa: PLR0913  # a run and its surroundings
     pool = pool or folder / "prompts"
     panel = panel or choose_panel(judges, films=pool / "films")
     check_judges(panel, config.training.rewards)
+    if config.videos is not None:
+        clips_of(config.videos, config.training.prompts)  # too few of them are told before anything is made
     settle(folder, config)
-    parts = build(config, panel, corpus, pool, loading, team)
+    parts = build(config, panel, corpus, pool, loading, team, say)
     run = Trainer(parts.policy, parts.judge, len(parts.prompts), config.training, team=team)
     examiner = Examiner(
         parts.examiner,
@@ -107,12 +113,20 @@ def post_train(  # noqa: PLR0913  # a run and its surroundings
     return Outcome(folder / "weights", folder / "best", top.iteration, run.iteration, examiner.figures)
 
 
-def build(config: RunConfig, panel: Panel, corpus: Corpus, pool: Path, loading: Loading, team: Team) -> Parts:
+def build(  # noqa: PLR0913  # all that a run is made of
+    config: RunConfig,
+    panel: Panel,
+    corpus: Corpus,
+    pool: Path,
+    loading: Loading,
+    team: Team,
+    say: Say = print,
+) -> Parts:
     """The generator, with prompts and held-out scenes as its prompts, in this order, and judges of both."""
     model, engine = load(config.model, loading)
     model.arrange(engine)
     with team.leader_first():
-        prompts = prepare_prompts(pool / "train", config.prompts, model, panel.views, corpus)
+        prompts = _prompts(config, panel, corpus, pool, model, say if team.leads else _silently)
         held_out = prepare_prompts(pool / "held-out", config.held_out, model, panel.views, corpus)
     scenes = [*prompts, *held_out]
     policy = DiTPolicy.of(model, [scene.told for scene in scenes], scenes[0].plan.duration)
@@ -132,6 +146,26 @@ def build(config: RunConfig, panel: Panel, corpus: Corpus, pool: Path, loading: 
         prompts=prompts,
         held_out=held_out,
     )
+
+
+def _prompts(
+    config: RunConfig, panel: Panel, corpus: Corpus, pool: Path, model: Model, say: Say
+) -> Sequence[Prompt]:
+    """Scenes, or videos if there are any."""
+    folder, scenes = pool / "train", config.prompts
+    if config.videos is None:
+        return prepare_prompts(folder, scenes, model, panel.views, corpus)
+    prompts = prepare_video_prompts(
+        folder, config.videos, scenes.duration, scenes.arm, model, panel.views, config.training.prompts, say
+    )
+    silent = sum(prompt.samples is None for prompt in prompts)
+    if silent and compares(panel):
+        say(f"{silent} of {len(prompts)} videos have no sound: the spatial judge will say nothing of them")
+    return prompts
+
+
+def _silently(text: str) -> None:
+    """For processes that do not lead."""
 
 
 class Report:
@@ -173,6 +207,7 @@ def _save(
     weights = ", ".join(f"{name} {weight:g}" for name, weight in config.training.rewards.items())
     facts = {
         "from": config.model,
+        "prompts": "stage scenes" if config.videos is None else f"videos of {config.videos.path.name}",
         "algorithm": run.algorithm.name,
         "iterations": f"{run.iteration} of {config.training.prompts} prompts, {config.training.group} sounds each",
         "rewards": weights,

@@ -16,9 +16,11 @@ from prismaudio.posttraining.examination import ExaminationConfig
 from prismaudio.posttraining.panel_listener import check_rewards
 from prismaudio.posttraining.stage_prompts import StagePromptsConfig
 from prismaudio.posttraining.trainer import chosen_algorithm
+from prismaudio.posttraining.video_prompts import VideosConfig
 
 PRESETS = ("embedded", "published")
 KEPT = "config.toml"  # in the folder of a run
+OF_SCENES = ("count", "seed", "split", "clean", "stage")  # settings of `prompts` that say nothing of videos
 
 
 class OtherRun(PrismAudioError):
@@ -43,6 +45,9 @@ class RunConfig(Config):
     judges: Judges = EMBEDDED
     judging: JudgingConfig = JudgingConfig()
     prompts: StagePromptsConfig = StagePromptsConfig()
+    videos: VideosConfig | None = Field(
+        None, description="of these videos the first `prompts.seconds` are the prompts, instead of scenes"
+    )
     held_out: StagePromptsConfig = StagePromptsConfig(count=32, split="validation")
     training: PostTrainingConfig = PostTrainingConfig()
     examination: ExaminationConfig = ExaminationConfig()
@@ -75,7 +80,9 @@ def read_settings(
     training = config.training.model_copy(update={"rewards": check_rewards(weights)})
     config = config.model_copy(update={"training": training})
     chosen_algorithm(training)
-    if training.prompts > config.prompts.count:
+    if config.videos is not None:
+        _check_of_videos(overrides)
+    elif training.prompts > config.prompts.count:
         raise BadConfig(
             f"an iteration takes {training.prompts} prompts and there are {config.prompts.count}; "
             "lower training.prompts or raise prompts.count"
@@ -90,6 +97,17 @@ def read_settings(
             "set prompts.seconds and held_out.seconds alike"
         )
     return config
+
+
+def _check_of_videos(overrides: Sequence[str]) -> None:
+    """Raise if a setting of scenes was given that is without effect."""
+    for name in (override.partition("=")[0].strip() for override in overrides):
+        room, _, setting = name.partition(".")
+        if room == "prompts" and setting.partition(".")[0] in OF_SCENES:
+            raise BadConfig(
+                f"{name} is a setting of stage scenes, and prompts are videos; leave it out"
+                + (", or set videos.count" if setting == "count" else "")
+            )
 
 
 def settle(folder: Path, config: RunConfig) -> None:
