@@ -50,10 +50,10 @@ EXPERIMENTS = {
             *(f"training.guidance.{use}=1" for use in ("sampling", "training", "reference")),
             "training.learning_rate=3e-5",
             "training.average_decay=0.95",
-            "training.iterations=400",
+            "training.iterations=300",
             "examination.every=50",
         ),
-        scenes=384,
+        scenes=480,
     ),
     "algorithms": Experiment(
         "Does Fast-GRPO reach the reward of Flow-GRPO and DanceGRPO sooner?",
