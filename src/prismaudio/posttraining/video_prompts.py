@@ -14,6 +14,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from prismaudio.config import Config
+from prismaudio.dimensions import semantic
 from prismaudio.dimensions.arms import Arm
 from prismaudio.dimensions.lint import OTHER_LENGTH
 from prismaudio.dimensions.plan import Plan
@@ -197,6 +198,11 @@ class _Maker:
         plan = self._plan(clip, info.duration)
         think = Thinker(self.model, self.planner, Options(duration=self.seconds), Stages(None))
         watched = think(Job(clip.video, plan=plan))
+        if not semantic.names_something(semantic.without_avoid(watched.plan.semantic)):
+            self.say(
+                f"note: the plan of {clip.name} names no sound in its first {self.seconds:g} s, so that the semantic "
+                "judge will say nothing of it; write one"
+            )
         return Prompt(
             told=Told(watched.plan, watched.seen),
             views=views_of(FileFilm(clip.video), self.views, self.seconds),
