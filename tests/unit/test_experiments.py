@@ -8,6 +8,7 @@ import pytest
 from experiments.__main__ import EXPERIMENTS, costs, standing, table
 from experiments.arms import COMMON, SIZES, Result, gathered
 from experiments.curves import total
+from experiments.ends import End, end_of
 from experiments.measures import MEASURES, changes, onset_f1, weighted
 from experiments.pictures import draw_alarm, draw_changes, draw_rewards
 
@@ -92,6 +93,20 @@ def test_the_table_holds_start_and_arms_and_stars_what_is_sure(results: list[Res
     assert [line.split()[0] for line in lines[:4]] == ["arm", "start", "quick", "slow"]
     assert lines[2].count("*") == lines[3].count("*") == 3
     assert lines[2].endswith("104")
+
+
+def test_ends_on_more_scenes_stand_for_the_examinations(tmp_path: Path):
+    run(tmp_path / "arm", 0.1, 1.0)
+    kept = tmp_path / "ends" / "start.json"
+    kept.parent.mkdir()
+    kept.write_text(json.dumps({"scenes": scenes(0.0, seed=1), "distance": 10.0}))
+    start = end_of("nowhere", RunConfig(), 2 * SCENES, kept, tmp_path, "cpu", print)  # measured before
+    ends = (start, End(scenes(0.2, seed=1), 12.0))
+    result = gathered("arm", RunConfig(), tmp_path / "arm", ends)
+    assert result.changes["azimuth error"].difference.value == pytest.approx(-0.2)
+    assert result.record()["scenes"] == SCENES
+    assert [line.split()[-1] for line in table([result])[1:3]] == ["10", "12"]
+    assert result.examinations[-1]["fd"] == 104.0  # of the run, as before
 
 
 def test_a_reward_that_could_not_be_given_does_not_count(results: list[Result]):
