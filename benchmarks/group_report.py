@@ -73,7 +73,7 @@ class Report:
         """How many times as long the released procedure takes, by part and in all."""
         rows = []
         for (sampling, seen), (name, evaluations), crw in product(
-            self._ways(), self.counted().items(), (False, True)
+            self._ways().values(), self.counted().items(), (False, True)
         ):
             ours, theirs = self.spent(sampling, seen=seen), self.theirs(evaluations, crw=crw)
             ratios = {part: theirs[part] / ours[part] for part in PARTS}
@@ -83,12 +83,9 @@ class Report:
             rows.append({**which, "seconds": theirs, "ratios": ratios})
         return rows
 
-    def _named(self) -> list[tuple[str, str, bool]]:
-        return [(_named(*way), *way) for way in self._ways()]
-
-    def _ways(self) -> list[tuple[str, bool]]:
-        """Ours: how sampled, and whether the film was seen before."""
-        return list(product(self.ours.evaluations, (False, True)))
+    def _ways(self) -> dict[str, tuple[str, bool]]:
+        """Ours, in words -> how sampled, and whether the film was seen before."""
+        return {_named(*way): way for way in product(self.ours.evaluations, (False, True))}
 
     def figures(self) -> dict[str, Any]:
         return {
@@ -97,7 +94,9 @@ class Report:
             "measured": {name: timing._asdict() for name, timing in self.ours.timings.items()},
             "unit costs": {name: timing._asdict() for name, timing in self.units.items()},
             "evaluations per sound": self.ours.evaluations | self.counted(),
-            "seconds": {way: self.spent(sampling, seen=seen) for way, sampling, seen in self._named()},
+            "seconds": {
+                way: self.spent(sampling, seen=seen) for way, (sampling, seen) in self._ways().items()
+            },
             "compared": self.ratios(),
             "without a reward": self.ours.unjudged,
         }
@@ -190,7 +189,7 @@ class Report:
     def _compared(self) -> list[tuple[str, ...]]:
         ours = [
             ("ours", way, *(f"{self.spent(sampling, seen=seen)[part]:.2f}" for part in PARTS), *("1",) * 5)
-            for way, sampling, seen in self._named()
+            for way, (sampling, seen) in self._ways().items()
         ]
         theirs = [
             (

@@ -17,7 +17,6 @@ from prismaudio.posttraining.examination import measured, sounded
 from prismaudio.posttraining.run import build
 from prismaudio.posttraining.settings import RunConfig
 from prismaudio.posttraining.team import Team
-from prismaudio.posttraining.truth import Truth
 from prismaudio.stage.corpus import Corpus
 
 
@@ -62,8 +61,6 @@ def _measured(model: str, config: RunConfig, count: int, pool: Path, device: str
         loading,
         Team(),
     )
-    truth = Truth([scene.plan for scene in parts.held_out], [scene.sound for scene in parts.held_out])
-    numbers = range(len(parts.prompts), len(parts.prompts) + count)
-    latents = sounded(parts.policy, config.training, numbers, config.examination.together)
-    found = measured(latents, parts.examiner, truth, numbers)
+    latents = sounded(parts.policy, config.training, parts.numbers, config.examination.together)
+    found = measured(latents, parts.examiner, parts.truth(), parts.numbers)
     return End(found.records, found.figures["fd"])

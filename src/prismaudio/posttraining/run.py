@@ -63,6 +63,15 @@ class Parts(NamedTuple):
     prompts: Sequence[Prompt]
     held_out: list[StagePrompt]
 
+    @property
+    def numbers(self) -> range:
+        """Of the held-out scenes among the prompts of the policy."""
+        return range(len(self.prompts), len(self.prompts) + len(self.held_out))
+
+    def truth(self) -> Truth:
+        """Of the held-out scenes."""
+        return Truth([scene.plan for scene in self.held_out], [scene.sound for scene in self.held_out])
+
 
 def post_train(  # noqa: PLR0913  # a run and its surroundings
     config: RunConfig,
@@ -98,8 +107,8 @@ def post_train(  # noqa: PLR0913  # a run and its surroundings
     run = Trainer(parts.policy, parts.judge, len(parts.prompts), config.training, team=team)
     examiner = Examiner(
         parts.examiner,
-        range(len(parts.prompts), len(parts.prompts) + len(parts.held_out)),
-        Truth([scene.plan for scene in parts.held_out], [scene.sound for scene in parts.held_out]),
+        parts.numbers,
+        parts.truth(),
         folder,
         config.examination,
         config.alarm,
